@@ -1,0 +1,160 @@
+//! The proxy-wasm module: stats-core bound to a proxy. The callbacks that the proxy enters are
+//! here, the calls back into it in [`host`]; nothing in this crate decides anything.
+//!
+//! The ABI is bound by hand and not through the Rust SDK. The SDK exports every callback there is,
+//! and the proxy enters the module for each one exported; it also boxes a context per request and
+//! copies what it reads. Only what is needed is exported here, and the steady state allocates
+//! nothing.
+
+mod host;
+mod memory;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use stats_core::host::{Log, LogLevel};
+use stats_core::plugin::{Plugin, Stream, TICK_MILLISECONDS};
+
+use host::{BufferType, ProxyWasm};
+
+/// Go on with the headers.
+const CONTINUE: u32 = 0;
+
+/// What the module knows: the plugins by root context, and each request's state by its context.
+#[derive(Default)]
+struct Contexts {
+    plugins: HashMap<u32, Option<Plugin>>,
+    streams: HashMap<u32, (u32, Stream)>,
+}
+
+thread_local! {
+    static CONTEXTS: RefCell<Contexts> = RefCell::default();
+}
+
+impl Contexts {
+    /// Enters the module. A module has one thread and no callback interrupts another, so this
+    /// always finds the contexts free; if it did not, the callback would be skipped.
+    fn enter(callback: impl FnOnce(&mut Self, &ProxyWasm)) {
+        memory::reuse();
+        CONTEXTS.with(|contexts| {
+            if let Ok(mut contexts) = contexts.try_borrow_mut() {
+                callback(&mut contexts, &ProxyWasm);
+            }
+        });
+    }
+
+    /// The plugin of a request and the request's state.
+    fn stream(&mut self, context: u32) -> Option<(&mut Plugin, &mut Stream)> {
+        let (root, stream) = self.streams.get_mut(&context)?;
+        let plugin = self.plugins.get_mut(root)?.as_mut()?;
+        Some((plugin, stream))
+    }
+
+    /// Reads a root context's configuration; whether it can be used.
+    fn configure(&mut self, host: &ProxyWasm, root: u32) -> bool {
+        let Some(slot) = self.plugins.get_mut(&root) else {
+            return false;
+        };
+        let root_id = host.property("plugin_root_id").unwrap_or_default();
+        let configuration = host
+            .buffer(BufferType::PluginConfiguration)
+            .unwrap_or_default();
+        match Plugin::configure(host, root_id, configuration) {
+            Ok(plugin) => {
+                if let Some(old) = slot.replace(plugin) {
+                    old.release(host);
+                }
+                host.set_tick_period(TICK_MILLISECONDS);
+                true
+            }
+            Err(error) => {
+                host.log(LogLevel::Error, &format!("mixerless: {error}"));
+                false
+            }
+        }
+    }
+}
+
+/// Says which version of the ABI the module speaks.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+/// Gives the host memory to write to.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    memory::allocate(size)
+}
+
+/// A root context for a plugin, or a request's context below one.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(context: u32, root: u32) {
+    Contexts::enter(|contexts, _| {
+        if root == 0 {
+            contexts.plugins.insert(context, None);
+        } else {
+            contexts.streams.insert(context, (root, Stream::default()));
+        }
+    });
+}
+
+/// The plugin's configuration is here.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(root: u32, _size: usize) -> u32 {
+    let mut usable = false;
+    Contexts::enter(|contexts, host| usable = contexts.configure(host, root));
+    u32::from(usable)
+}
+
+/// The period that `configure` asked for has passed.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(root: u32) {
+    Contexts::enter(|contexts, _| {
+        if let Some(Some(plugin)) = contexts.plugins.get_mut(&root) {
+            plugin.on_tick();
+        }
+    });
+}
+
+/// The request's headers are here.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
+    Contexts::enter(|contexts, host| {
+        if let Some((plugin, stream)) = contexts.stream(context) {
+            plugin.on_request_headers(host, stream);
+        }
+    });
+    CONTINUE
+}
+
+/// The response's headers are here.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
+    Contexts::enter(|contexts, host| {
+        if let Some((plugin, stream)) = contexts.stream(context) {
+            plugin.on_response_headers(host, stream);
+        }
+    });
+    CONTINUE
+}
+
+/// The request has ended.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_log(context: u32) {
+    Contexts::enter(|contexts, host| {
+        if let Some((plugin, stream)) = contexts.stream(context) {
+            plugin.on_log(host, stream);
+        }
+    });
+}
+
+/// A context is gone.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(context: u32) {
+    Contexts::enter(|contexts, host| {
+        if contexts.streams.remove(&context).is_none()
+            && let Some(Some(plugin)) = contexts.plugins.remove(&context)
+        {
+            plugin.release(host);
+        }
+    });
+}

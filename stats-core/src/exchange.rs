@@ -1,0 +1,343 @@
+//! The HTTP metadata exchange: two headers by which each side tells the other who it is.
+//!
+//! What to read, remove and send for each direction is here, and the bounded cache of decoded
+//! peers. What a workload is made of is in [`workload`](crate::workload).
+
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hashbrown::HashMap;
+use prost::Message;
+
+use crate::host::{HeaderMap, Headers};
+use crate::proto::Struct;
+use crate::stat_name::bounded;
+use crate::workload::Workload;
+
+/// Carries the node id of the sender.
+pub const ID_HEADER: &str = "x-envoy-peer-metadata-id";
+/// Carries the sender's workload: base64 of a `google.protobuf.Struct`.
+pub const METADATA_HEADER: &str = "x-envoy-peer-metadata";
+/// The most bytes of a metadata header that are looked at; a real one has some 500. A larger one
+/// means an unknown peer.
+pub const MAX_METADATA_BYTES: usize = 8 * 1024;
+
+/// A decoded peer. Streams and the cache share it.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// Who it is.
+    pub workload: Workload,
+    /// The number of its workload in label sets; unset until its first request ends.
+    pub(crate) number: Cell<Option<u32>>,
+}
+
+/// What a request's headers told.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// The peer; `None` where it did not introduce itself, or not in a way that decodes.
+    pub peer: Option<Rc<Peer>>,
+    /// An id came: an answer may carry ours.
+    pub id: bool,
+    /// Metadata came: an answer may carry ours.
+    pub metadata: bool,
+}
+
+/// This proxy's side of the exchange.
+pub struct Exchange {
+    own_id: String,
+    own_metadata: String,
+    peers: PeerCache,
+}
+
+impl Exchange {
+    /// An exchange that introduces itself as `id` and `workload`, and remembers up to `capacity`
+    /// peers.
+    pub fn new(id: &str, workload: &Workload, capacity: usize) -> Self {
+        Self {
+            own_id: id.into(),
+            own_metadata: BASE64.encode(workload.to_exchange()),
+            peers: PeerCache::new(capacity),
+        }
+    }
+
+    /// Reads both headers and removes them, so that neither an application nor a client sees them.
+    pub fn receive(&mut self, host: &impl Headers, map: HeaderMap) -> Received {
+        let id = host.header(map, ID_HEADER);
+        let metadata = host.header(map, METADATA_HEADER);
+        let received = Received {
+            peer: metadata.and_then(|metadata| {
+                self.peers
+                    .find_or_decode(id.unwrap_or(metadata), metadata, decode)
+            }),
+            id: id.is_some(),
+            metadata: metadata.is_some(),
+        };
+        if received.id {
+            host.remove_header(map, ID_HEADER);
+        }
+        if received.metadata {
+            host.remove_header(map, METADATA_HEADER);
+        }
+        received
+    }
+
+    /// Introduces this proxy to the upstream, in place of whatever the application may have sent.
+    pub fn send(&self, host: &impl Headers) {
+        host.set_header(HeaderMap::Request, ID_HEADER, self.own_id.as_bytes());
+        host.set_header(
+            HeaderMap::Request,
+            METADATA_HEADER,
+            self.own_metadata.as_bytes(),
+        );
+    }
+
+    /// Answers a request: only with what it asked for by sending its own.
+    ///
+    /// What the application may have put there itself is replaced, or removed where nothing was
+    /// asked for.
+    pub fn answer(&self, host: &impl Headers, received: &Received) {
+        for (asked, name, own) in [
+            (received.id, ID_HEADER, &self.own_id),
+            (received.metadata, METADATA_HEADER, &self.own_metadata),
+        ] {
+            if asked {
+                host.set_header(HeaderMap::Response, name, own.as_bytes());
+            } else {
+                host.remove_header(HeaderMap::Response, name);
+            }
+        }
+    }
+}
+
+/// Decoded peers, at most so many.
+///
+/// An id is chosen by whoever sends it, so an entry is only ever served for exactly the value it
+/// was decoded from. The entry that makes room is the first one that was not used since the hand
+/// last passed it (the CLOCK algorithm), so that a flood of new ids does not displace the peers in
+/// use at once.
+pub struct PeerCache {
+    capacity: usize,
+    by_id: HashMap<Rc<[u8]>, usize>,
+    entries: Vec<Entry>,
+    hand: usize,
+}
+
+struct Entry {
+    id: Rc<[u8]>,
+    value: Vec<u8>,
+    peer: Option<Rc<Peer>>,
+    used: bool,
+}
+
+impl PeerCache {
+    /// A cache of up to `capacity` peers; zero turns it off.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            by_id: HashMap::new(),
+            entries: Vec::new(),
+            hand: 0,
+        }
+    }
+
+    /// The peer of this id and value, through `decode` where they are new together. A value that
+    /// does not decode is remembered as such.
+    pub fn find_or_decode(
+        &mut self,
+        id: &[u8],
+        value: &[u8],
+        decode: impl FnOnce(&[u8]) -> Option<Workload>,
+    ) -> Option<Rc<Peer>> {
+        let id = bounded(id);
+        let known = self.by_id.get(id).and_then(|&at| self.entries.get_mut(at));
+        if let Some(entry) = known
+            && same(&entry.value, value)
+        {
+            entry.used = true;
+            return entry.peer.clone();
+        }
+        if value.len() > MAX_METADATA_BYTES {
+            return None;
+        }
+        let peer = decode(value).map(|workload| {
+            Rc::new(Peer {
+                workload,
+                number: Cell::new(None),
+            })
+        });
+        self.insert(id, value, peer.clone());
+        peer
+    }
+
+    fn insert(&mut self, id: &[u8], value: &[u8], peer: Option<Rc<Peer>>) {
+        if self.capacity == 0 {
+            return;
+        }
+        let entry = Entry {
+            id: Rc::from(id),
+            value: value.to_vec(),
+            peer,
+            used: false,
+        };
+        if let Some(old) = self.by_id.get(id).and_then(|&at| self.entries.get_mut(at)) {
+            *old = entry;
+        } else if self.entries.len() < self.capacity {
+            self.by_id.insert(entry.id.clone(), self.entries.len());
+            self.entries.push(entry);
+        } else {
+            let victim = self.next_victim();
+            if let Some(old) = self.entries.get_mut(victim) {
+                self.by_id.remove(&old.id);
+                self.by_id.insert(entry.id.clone(), victim);
+                *old = entry;
+            }
+        }
+    }
+
+    /// Moves the hand to the next entry that was not used, taking the mark off those it passes.
+    fn next_victim(&mut self) -> usize {
+        loop {
+            let at = self.hand;
+            self.hand = (at + 1) % self.entries.len().max(1);
+            match self.entries.get_mut(at) {
+                Some(entry) if entry.used => entry.used = false,
+                _ => return at,
+            }
+        }
+    }
+}
+
+/// Decodes the value of the metadata header.
+fn decode(value: &[u8]) -> Option<Workload> {
+    let bytes = BASE64.decode(value).ok()?;
+    let fields = Struct::decode(bytes.as_slice()).ok()?;
+    Some(Workload::from_struct(&fields))
+}
+
+/// Standard base64; padding is written, and read where it is there.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Equality in words of eight bytes: on wasm a slice comparison goes byte by byte, and this one
+/// runs over some 500 bytes on every request.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let (a_words, a_rest) = a.as_chunks::<8>();
+    let (b_words, b_rest) = b.as_chunks::<8>();
+    a.len() == b.len()
+        && a_rest == b_rest
+        && a_words
+            .iter()
+            .zip(b_words)
+            .all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn named(name: &str) -> Workload {
+        Workload {
+            name: name.into(),
+            ..Workload::default()
+        }
+    }
+
+    /// Looks up a peer whose value is its name, counting decodes.
+    fn find(cache: &mut PeerCache, id: &str, value: &str, decodes: &mut usize) -> Option<String> {
+        let peer = cache.find_or_decode(id.as_bytes(), value.as_bytes(), |value| {
+            *decodes += 1;
+            Some(named(core::str::from_utf8(value).ok()?))
+        });
+        peer.map(|peer| peer.workload.name.clone())
+    }
+
+    #[test]
+    fn a_known_id_and_value_are_not_decoded_again() {
+        let (mut cache, mut decodes) = (PeerCache::new(2), 0);
+        for _ in 0..3 {
+            assert_eq!(
+                find(&mut cache, "id", "v", &mut decodes).as_deref(),
+                Some("v")
+            );
+        }
+        assert_eq!(decodes, 1);
+    }
+
+    #[test]
+    fn a_forged_id_gets_what_it_sent_and_not_the_cached_peer() {
+        let (mut cache, mut decodes) = (PeerCache::new(2), 0);
+        find(&mut cache, "id", "honest", &mut decodes);
+        assert_eq!(
+            find(&mut cache, "id", "forged", &mut decodes).as_deref(),
+            Some("forged")
+        );
+        assert_eq!(
+            find(&mut cache, "id", "honest", &mut decodes).as_deref(),
+            Some("honest")
+        );
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let (mut cache, mut decodes) = (PeerCache::new(3), 0);
+        find(&mut cache, "busy", "b", &mut decodes);
+        for n in 0..100 {
+            find(&mut cache, &n.to_string(), "v", &mut decodes);
+            find(&mut cache, "busy", "b", &mut decodes);
+        }
+        assert_eq!(decodes, 101, "the busy peer was decoded once");
+        assert_eq!(cache.entries.len(), 3);
+        assert_eq!(cache.by_id.len(), 3);
+    }
+
+    #[test]
+    fn capacity_zero_turns_the_cache_off() {
+        let (mut cache, mut decodes) = (PeerCache::new(0), 0);
+        find(&mut cache, "id", "v", &mut decodes);
+        find(&mut cache, "id", "v", &mut decodes);
+        assert_eq!((decodes, cache.entries.len()), (2, 0));
+    }
+
+    #[test]
+    fn an_oversized_value_is_an_unknown_peer() {
+        let (mut cache, mut decodes) = (PeerCache::new(2), 0);
+        let value = "v".repeat(MAX_METADATA_BYTES + 1);
+        assert_eq!(find(&mut cache, "id", &value, &mut decodes), None);
+        assert_eq!(decodes, 0);
+    }
+
+    #[test]
+    fn base64_is_read_with_and_without_padding_and_garbage_is_nobody() {
+        let padded = BASE64.encode(named("a").to_exchange());
+        assert!(padded.ends_with('='), "this length needs padding");
+        assert_eq!(decode(padded.as_bytes()), Some(named("a")));
+        assert_eq!(
+            decode(padded.trim_end_matches('=').as_bytes()),
+            Some(named("a"))
+        );
+        for garbage in [&b"%%%"[..], b"AAAA", b"\xff", b"=", b"/////w"] {
+            assert_eq!(decode(garbage), None, "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn equality_looks_at_every_byte() {
+        let value: Vec<u8> = (0..37).collect();
+        assert!(same(&value, &value.clone()));
+        for at in 0..value.len() {
+            let mut other = value.clone();
+            other[at] ^= 1;
+            assert!(!same(&value, &other));
+        }
+        assert!(!same(&value, &value[..36]));
+        assert!(same(&[], &[]));
+    }
+}

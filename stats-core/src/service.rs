@@ -1,0 +1,259 @@
+//! Which service a request asked for: its host, name and namespace, from the cluster's metadata,
+//! well-known route and cluster names, and the `:authority` header.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use prost::Message;
+
+use crate::proto::{self, Kind, Metadata};
+use crate::stat_name::bounded;
+
+/// A service, as the labels `destination_service`, `…_name` and `…_namespace` show it. A field
+/// that is not known is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Service<T> {
+    /// The host, such as `podinfo.test.svc.cluster.local`.
+    pub host: T,
+    /// The short name.
+    pub name: T,
+    /// The namespace.
+    pub namespace: T,
+}
+
+impl Service<&[u8]> {
+    /// An owned copy.
+    pub fn to_owned(&self) -> Service<Box<[u8]>> {
+        Service {
+            host: self.host.into(),
+            name: self.name.into(),
+            namespace: self.namespace.into(),
+        }
+    }
+}
+
+impl Service<Box<[u8]>> {
+    /// A view of an owned one.
+    pub fn view(&self) -> Service<&[u8]> {
+        Service {
+            host: &self.host,
+            name: &self.name,
+            namespace: &self.namespace,
+        }
+    }
+}
+
+/// What a cluster tells of the service behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cluster {
+    /// Nothing: the authority names the service.
+    #[default]
+    Anonymous,
+    /// It is one of Istio's catch-alls, and its name is the service's.
+    CatchAll(String),
+    /// The first of the `istio.services` in its metadata.
+    Service {
+        /// The host; empty where the metadata has none.
+        host: String,
+        /// The short name; `None` where the metadata has none.
+        name: Option<String>,
+        /// The namespace; empty where the metadata has none.
+        namespace: String,
+    },
+}
+
+/// Clusters whose name stands for the service.
+const CATCH_ALLS: [&str; 5] = [
+    "BlackHoleCluster",
+    "PassthroughCluster",
+    "InboundPassthroughCluster",
+    "InboundPassthroughClusterIpv4",
+    "InboundPassthroughClusterIpv6",
+];
+
+impl Cluster {
+    /// Reads a cluster's name and its metadata, a serialized `envoy.config.core.v3.Metadata`.
+    pub fn read(name: &[u8], metadata: Option<&[u8]>) -> Self {
+        if let Some(name) = CATCH_ALLS
+            .into_iter()
+            .find(|known| known.as_bytes() == name)
+        {
+            return Self::CatchAll(name.into());
+        }
+        metadata
+            .and_then(|bytes| Metadata::decode(bytes).ok())
+            .and_then(|metadata| Self::first_service(&metadata))
+            .unwrap_or_default()
+    }
+
+    fn first_service(metadata: &Metadata) -> Option<Self> {
+        let istio = metadata.filter_metadata.get("istio")?;
+        let Some(Kind::ListValue(services)) = &istio.fields.get("services")?.kind else {
+            return None;
+        };
+        let Some(Kind::StructValue(service)) = &services.values.first()?.kind else {
+            return None;
+        };
+        Some(Self::Service {
+            host: proto::text(service, "host").into(),
+            name: service
+                .fields
+                .contains_key("name")
+                .then(|| proto::text(service, "name").into()),
+            namespace: proto::text(service, "namespace").into(),
+        })
+    }
+
+    /// Whether the cluster alone decides the service of a request on a route of this name: then
+    /// the `:authority` header need not be read.
+    pub fn decides(&self, route: &[u8]) -> bool {
+        matches!(self, Self::Service { host, .. } if !host.is_empty())
+            && !matches!(route, b"block_all" | b"allow_any")
+    }
+
+    /// The service of a request to this cluster on a route of this name.
+    ///
+    /// `authority` is the request's, or empty where it may not be used.
+    pub fn service<'a>(&'a self, route: &[u8], authority: &'a [u8]) -> Service<&'a [u8]> {
+        let authority = bounded(authority);
+        let named = |name: &'static str| Service {
+            host: authority,
+            name: name.as_bytes(),
+            namespace: &b""[..],
+        };
+        match (route, self) {
+            (b"block_all", _) => named("BlackHoleCluster"),
+            (b"allow_any", _) => named("PassthroughCluster"),
+            (_, Self::CatchAll(name)) => Service {
+                host: authority,
+                name: name.as_bytes(),
+                namespace: b"",
+            },
+            (
+                _,
+                Self::Service {
+                    host,
+                    name,
+                    namespace,
+                },
+            ) => {
+                let host = if host.is_empty() {
+                    authority
+                } else {
+                    host.as_bytes()
+                };
+                Service {
+                    host,
+                    name: match name {
+                        Some(name) => name.as_bytes(),
+                        None => host.split(|&b| b == b'.').next().unwrap_or_default(),
+                    },
+                    namespace: namespace.as_bytes(),
+                }
+            }
+            (_, Self::Anonymous) => Service {
+                host: authority,
+                name: authority,
+                namespace: b"",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{ListValue, Struct, Value};
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+
+    fn value(kind: Kind) -> Value {
+        Value { kind: Some(kind) }
+    }
+
+    /// Cluster metadata with one `istio.services` entry.
+    fn metadata(service: &[(&str, &str)]) -> Vec<u8> {
+        let fields = service
+            .iter()
+            .map(|(k, v)| ((*k).into(), proto::text_value(v)));
+        let service = value(Kind::StructValue(Struct {
+            fields: fields.collect(),
+        }));
+        let services = value(Kind::ListValue(ListValue {
+            values: [service].into(),
+        }));
+        let istio = Struct {
+            fields: BTreeMap::from([("services".into(), services)]),
+        };
+        let filter_metadata = BTreeMap::from([("istio".into(), istio)]);
+        Metadata { filter_metadata }.encode_to_vec()
+    }
+
+    fn service<'a>(cluster: &'a Cluster, route: &[u8]) -> [&'a str; 3] {
+        let Service {
+            host,
+            name,
+            namespace,
+        } = cluster.service(route, b"authority:80");
+        [host, name, namespace].map(|bytes| core::str::from_utf8(bytes).expect("text"))
+    }
+
+    const PODINFO: [(&str, &str); 3] = [
+        ("host", "podinfo.test.svc.cluster.local"),
+        ("name", "podinfo"),
+        ("namespace", "test"),
+    ];
+
+    #[test]
+    fn the_clusters_first_service_names_all() {
+        let cluster = Cluster::read(b"outbound|80||podinfo", Some(&metadata(&PODINFO)));
+        assert_eq!(
+            service(&cluster, b"default"),
+            ["podinfo.test.svc.cluster.local", "podinfo", "test"]
+        );
+        assert!(cluster.decides(b"default"));
+    }
+
+    #[test]
+    fn a_service_without_a_name_has_its_hosts_first_label() {
+        let cluster = Cluster::read(b"c", Some(&metadata(&PODINFO[..1])));
+        assert_eq!(
+            service(&cluster, b""),
+            ["podinfo.test.svc.cluster.local", "podinfo", ""]
+        );
+    }
+
+    #[test]
+    fn a_service_without_a_host_has_the_authority() {
+        let cluster = Cluster::read(b"c", Some(&metadata(&PODINFO[1..])));
+        assert!(!cluster.decides(b"default"));
+        assert_eq!(service(&cluster, b""), ["authority:80", "podinfo", "test"]);
+    }
+
+    #[test]
+    fn a_cluster_that_tells_nothing_leaves_it_to_the_authority() {
+        for metadata in [None, Some(&b"\xff\xff"[..]), Some(b"")] {
+            let cluster = Cluster::read(b"c", metadata);
+            assert_eq!(service(&cluster, b""), ["authority:80", "authority:80", ""]);
+        }
+    }
+
+    #[test]
+    fn catch_all_clusters_and_routes_name_the_service() {
+        let cluster = Cluster::read(b"InboundPassthroughClusterIpv6", Some(&metadata(&PODINFO)));
+        assert_eq!(
+            service(&cluster, b""),
+            ["authority:80", "InboundPassthroughClusterIpv6", ""]
+        );
+        let cluster = Cluster::read(b"egress", Some(&metadata(&PODINFO)));
+        assert!(!cluster.decides(b"allow_any"));
+        assert_eq!(
+            service(&cluster, b"allow_any"),
+            ["authority:80", "PassthroughCluster", ""]
+        );
+        assert_eq!(
+            service(&Cluster::Anonymous, b"block_all"),
+            ["authority:80", "BlackHoleCluster", ""]
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! A host that is told what to answer, and notes each call.
+
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a mock is part of a test")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use prost::Message;
+use stats_core::host::{
+    Attributes, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
+};
+use stats_core::plugin::{Plugin, Stream};
+use stats_core::proto::{Kind, ListValue, Metadata, Node, Struct, Value, text_value};
+use stats_core::registry::{Metric, Registry};
+use stats_core::workload::Workload;
+
+pub const MTLS_LOCAL: &str = "spiffe://cluster.local/ns/test/sa/default";
+pub const MTLS_PEER: &str = "spiffe://cluster.local/ns/shop/sa/cart";
+
+#[derive(Default)]
+pub struct Mock {
+    /// By path, segments separated by a dot.
+    pub attributes: BTreeMap<String, Vec<u8>>,
+    /// What an expression evaluates to, by a text that it contains; the first that fits.
+    pub lists: Vec<(&'static str, Vec<Vec<u8>>)>,
+    pub request: BTreeMap<&'static str, Vec<u8>>,
+    pub response: BTreeMap<&'static str, Vec<u8>>,
+    /// Calls are counted always, noted only while this is set: noting allocates.
+    pub notes: Cell<bool>,
+    pub calls: RefCell<Vec<String>>,
+    pub call_count: Cell<usize>,
+    pub compiled: RefCell<Vec<String>>,
+    pub forgotten: RefCell<Vec<u32>>,
+    pub logged: RefCell<Vec<String>>,
+    pub registry: RefCell<Registry>,
+    pub metrics: RefCell<Vec<Metric>>,
+}
+
+/// A request from `cart` to `podinfo`, as podinfo's sidecar sees it.
+pub fn inbound() -> Mock {
+    let mut mock = Mock::default();
+    mock.set_integer("xds.listener_direction", 1);
+    mock.set("xds.node", &node("podinfo", "test"));
+    mock.set("xds.cluster_metadata", &podinfo_cluster("podinfo"));
+    mock.set("connection.uri_san_peer_certificate", MTLS_PEER.as_bytes());
+    mock.set(
+        "connection.uri_san_local_certificate",
+        MTLS_LOCAL.as_bytes(),
+    );
+    let mut list = ended(200, "inbound|9898||");
+    list.push(7_i64.to_ne_bytes().to_vec());
+    mock.lists.push(("connection.id", list));
+    mock.request
+        .insert("x-envoy-peer-metadata-id", b"sidecar~cart".to_vec());
+    mock.request
+        .insert("x-envoy-peer-metadata", metadata("cart", "shop"));
+    mock.request.insert(":authority", b"podinfo:9898".to_vec());
+    mock
+}
+
+/// A request from `cart` to `podinfo`, as cart's sidecar sees it.
+pub fn outbound() -> Mock {
+    let mut mock = Mock::default();
+    mock.set_integer("xds.listener_direction", 2);
+    mock.set("xds.node", &node("cart", "shop"));
+    mock.set("xds.cluster_metadata", &podinfo_cluster("podinfo"));
+    mock.set("upstream.uri_san_peer_certificate", MTLS_LOCAL.as_bytes());
+    mock.set("upstream.uri_san_local_certificate", MTLS_PEER.as_bytes());
+    let cluster = "outbound|9898||podinfo.test.svc.cluster.local";
+    let mut mtls = ended(200, cluster);
+    mtls.push(MTLS_LOCAL.as_bytes().to_vec());
+    mtls.push(MTLS_PEER.as_bytes().to_vec());
+    mock.lists.push(("uri_san", mtls));
+    let mut plain = ended(200, cluster);
+    plain.push(vec![1]);
+    mock.lists.push(("tls_version", plain));
+    mock.request.insert(":authority", b"podinfo:9898".to_vec());
+    mock.response
+        .insert("x-envoy-peer-metadata-id", b"sidecar~podinfo".to_vec());
+    mock.response
+        .insert("x-envoy-peer-metadata", metadata("podinfo", "test"));
+    mock
+}
+
+/// What the expressions have in common: code, flags, duration, sizes, cluster, route.
+pub fn ended(code: i64, cluster: &str) -> Vec<Vec<u8>> {
+    let integers = [code, 0, 4_200_000, 300, 500];
+    let mut list: Vec<_> = integers.iter().map(|i| i.to_ne_bytes().to_vec()).collect();
+    list.push(cluster.into());
+    list.push(b"default".to_vec());
+    list
+}
+
+/// Cluster metadata that names a service in the namespace `test`.
+pub fn podinfo_cluster(name: &str) -> Vec<u8> {
+    let host = format!("{name}.test.svc.cluster.local");
+    let service = strings(&[("host", &host), ("name", name), ("namespace", "test")]);
+    let services = value(Kind::ListValue(ListValue {
+        values: vec![value(Kind::StructValue(service))],
+    }));
+    let fields = [("services".to_owned(), services)].into();
+    let filter_metadata = [("istio".to_owned(), Struct { fields })].into();
+    Metadata { filter_metadata }.encode_to_vec()
+}
+
+/// The value of the metadata header of a workload.
+pub fn metadata(name: &str, namespace: &str) -> Vec<u8> {
+    use base64::Engine;
+    let node = Node::decode(&*node(name, namespace)).unwrap();
+    let exchange = Workload::from_node(&node).to_exchange();
+    base64::engine::general_purpose::STANDARD
+        .encode(exchange)
+        .into_bytes()
+}
+
+/// The node message of a workload's sidecar.
+fn node(name: &str, namespace: &str) -> Vec<u8> {
+    let mut metadata = strings(&[
+        ("NAME", &format!("{name}-0")),
+        ("NAMESPACE", namespace),
+        ("WORKLOAD_NAME", name),
+        ("CLUSTER_ID", "c1"),
+        ("ISTIO_VERSION", "1.30.0"),
+    ]);
+    let labels = strings(&[("app", name), ("service.istio.io/canonical-name", name)]);
+    metadata
+        .fields
+        .insert("LABELS".into(), value(Kind::StructValue(labels)));
+    let id = format!("sidecar~10.0.0.1~{name}-0.{namespace}~{namespace}.svc.cluster.local");
+    Node {
+        id,
+        metadata: Some(metadata),
+        locality: None,
+    }
+    .encode_to_vec()
+}
+
+fn strings(entries: &[(&str, &str)]) -> Struct {
+    let fields = entries
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), text_value(v)));
+    Struct {
+        fields: fields.collect(),
+    }
+}
+
+fn value(kind: Kind) -> Value {
+    Value { kind: Some(kind) }
+}
+
+impl Mock {
+    pub fn set(&mut self, path: &str, value: &[u8]) {
+        self.attributes.insert(path.to_owned(), value.to_vec());
+    }
+
+    pub fn set_integer(&mut self, path: &str, value: i64) {
+        self.set(path, &value.to_ne_bytes());
+    }
+
+    /// A plugin in this host.
+    pub fn plugin(&self, root_id: &str, configuration: &str) -> Plugin {
+        Plugin::configure(self, root_id.as_bytes(), configuration.as_bytes()).unwrap()
+    }
+
+    /// One whole request.
+    pub fn request(&self, plugin: &mut Plugin) {
+        let mut stream = Stream::default();
+        plugin.on_request_headers(self, &mut stream);
+        plugin.on_response_headers(self, &mut stream);
+        plugin.on_log(self, &stream);
+    }
+
+    /// The calls of one whole request.
+    pub fn calls_of_a_request(&self, plugin: &mut Plugin) -> Vec<String> {
+        self.calls.take();
+        self.notes.set(true);
+        self.request(plugin);
+        self.notes.set(false);
+        self.calls.take()
+    }
+
+    /// The lines of the page that begin so.
+    pub fn samples(&self, name: &str) -> Vec<String> {
+        let page = self.registry.borrow().exposition();
+        page.lines()
+            .filter(|line| line.starts_with(name))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn note(&self, call: impl FnOnce() -> String) {
+        self.call_count.set(self.call_count.get() + 1);
+        if self.notes.get() {
+            self.calls.borrow_mut().push(call());
+        }
+    }
+
+    fn headers(&self, map: HeaderMap) -> &BTreeMap<&'static str, Vec<u8>> {
+        match map {
+            HeaderMap::Request => &self.request,
+            HeaderMap::Response => &self.response,
+        }
+    }
+}
+
+impl Headers for Mock {
+    fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
+        self.note(|| format!("get {map:?} {name}"));
+        self.headers(map).get(name).map(Vec::as_slice)
+    }
+
+    fn set_header(&self, map: HeaderMap, name: &str, _value: &[u8]) {
+        self.note(|| format!("set {map:?} {name}"));
+    }
+
+    fn remove_header(&self, map: HeaderMap, name: &str) {
+        self.note(|| format!("remove {map:?} {name}"));
+    }
+}
+
+impl Attributes for Mock {
+    fn attribute(&self, path: &str) -> Option<&[u8]> {
+        self.note(|| format!("attribute {}", path.replace('\0', ".")));
+        // Compared in place: looking up by a dotted copy would allocate.
+        let same = |known: &str| {
+            known.len() == path.len()
+                && known
+                    .bytes()
+                    .zip(path.bytes())
+                    .all(|(k, p)| k == p || (k == b'.' && p == 0))
+        };
+        let found = self.attributes.iter().find(|(known, _)| same(known));
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    fn compile(&self, expression: &str) -> Option<Expression> {
+        self.note(|| "compile".to_owned());
+        self.compiled.borrow_mut().push(expression.to_owned());
+        Some(Expression(
+            u32::try_from(self.compiled.borrow().len()).unwrap() - 1,
+        ))
+    }
+
+    fn evaluate(&self, expression: Expression) -> Option<&[u8]> {
+        self.note(|| "evaluate".to_owned());
+        let compiled = self.compiled.borrow();
+        let text = &compiled[expression.0 as usize];
+        let (_, list) = self.lists.iter().find(|(part, _)| text.contains(part))?;
+        Some(cached_pairs(list))
+    }
+
+    fn forget(&self, expression: Expression) {
+        self.forgotten.borrow_mut().push(expression.0);
+    }
+
+    fn declare_struct(&self, name: &str) {
+        self.note(|| format!("declare {name}"));
+    }
+
+    fn publish(&self, name: &str, _value: &[u8]) {
+        self.note(|| format!("publish {name}"));
+    }
+}
+
+impl Metrics for Mock {
+    fn define(&self, kind: MetricKind, stat_name: &str) -> Option<MetricId> {
+        self.note(|| "define".to_owned());
+        let metric = self.registry.borrow_mut().define(kind, stat_name).unwrap();
+        self.metrics.borrow_mut().push(metric);
+        Some(MetricId(
+            u32::try_from(self.metrics.borrow().len()).unwrap() - 1,
+        ))
+    }
+
+    fn record(&self, metric: MetricId, value: u64) {
+        self.note(|| "record".to_owned());
+        self.metrics.borrow()[metric.0 as usize].record(value);
+    }
+}
+
+impl Log for Mock {
+    fn log(&self, level: LogLevel, message: &str) {
+        self.logged
+            .borrow_mut()
+            .push(format!("{level:?}: {message}"));
+    }
+}
+
+/// The list as the host serializes it, made once for each list and never freed: `evaluate` hands
+/// out a borrow.
+fn cached_pairs(list: &[Vec<u8>]) -> &'static [u8] {
+    type Known = (Vec<Vec<u8>>, &'static [u8]);
+    thread_local! {
+        static CACHE: RefCell<BTreeMap<usize, Known>> = RefCell::default();
+    }
+    CACHE.with_borrow_mut(|cache| {
+        let key = list.as_ptr() as usize;
+        match cache.get(&key) {
+            Some((known, pairs)) if known == list => pairs,
+            _ => {
+                let pairs: &'static [u8] = pairs(list).leak();
+                cache.insert(key, (list.to_vec(), pairs));
+                pairs
+            }
+        }
+    })
+}
+
+fn pairs(list: &[Vec<u8>]) -> Vec<u8> {
+    let size = |n: usize| u32::try_from(n).unwrap().to_ne_bytes();
+    let mut bytes = size(list.len()).to_vec();
+    for element in list {
+        bytes.extend(size(element.len()));
+        bytes.extend(size(0));
+    }
+    for element in list {
+        bytes.extend(element);
+        bytes.extend([0, 0]);
+    }
+    bytes
+}

@@ -1,0 +1,128 @@
+//! What one request costs once everything about it has been seen before: which calls into the host,
+//! and no allocation.
+
+mod mock;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use mock::Mock;
+
+/// Counts what this thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: forwards to the system's allocator as it was called.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations_of_100_requests(mock: &Mock, root_id: &str) -> usize {
+    let mut plugin = mock.plugin(root_id, "");
+    for _ in 0..3 {
+        mock.request(&mut plugin);
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..100 {
+        mock.request(&mut plugin);
+    }
+    ALLOCATIONS.get() - before
+}
+
+fn calls_of_a_steady_request(mock: &Mock, root_id: &str) -> Vec<String> {
+    let mut plugin = mock.plugin(root_id, "");
+    for _ in 0..3 {
+        mock.request(&mut plugin);
+    }
+    mock.calls_of_a_request(&mut plugin)
+}
+
+#[test]
+fn an_inbound_request_makes_exactly_these_calls() {
+    let expected = [
+        "get Request x-envoy-peer-metadata-id",
+        "get Request x-envoy-peer-metadata",
+        "remove Request x-envoy-peer-metadata-id",
+        "remove Request x-envoy-peer-metadata",
+        "set Response x-envoy-peer-metadata-id",
+        "set Response x-envoy-peer-metadata",
+        "get Request content-type",
+        "evaluate",
+        "record",
+        "record",
+        "record",
+        "record",
+    ];
+    assert_eq!(calls_of_a_steady_request(&mock::inbound(), ""), expected);
+}
+
+#[test]
+fn an_outbound_request_makes_exactly_these_calls() {
+    let expected = [
+        "set Request x-envoy-peer-metadata-id",
+        "set Request x-envoy-peer-metadata",
+        "get Response x-envoy-peer-metadata-id",
+        "get Response x-envoy-peer-metadata",
+        "remove Response x-envoy-peer-metadata-id",
+        "remove Response x-envoy-peer-metadata",
+        "get Request content-type",
+        "evaluate",
+        "record",
+        "record",
+        "record",
+        "record",
+    ];
+    assert_eq!(calls_of_a_steady_request(&mock::outbound(), ""), expected);
+}
+
+#[test]
+fn stats_alone_make_these_calls() {
+    let expected = [
+        "get Request content-type",
+        "evaluate",
+        "attribute downstream_peer",
+        "record",
+        "record",
+        "record",
+        "record",
+    ];
+    assert_eq!(
+        calls_of_a_steady_request(&mock::inbound(), "stats_inbound"),
+        expected
+    );
+}
+
+#[test]
+fn nothing_is_allocated_in_either_direction_or_role() {
+    for mock in [mock::inbound(), mock::outbound()] {
+        for root_id in ["", "stats"] {
+            assert_eq!(
+                allocations_of_100_requests(&mock, root_id),
+                0,
+                "root_id {root_id:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_allocator_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(ALLOCATIONS.get() - before, 1);
+}
