@@ -1,0 +1,193 @@
+//! The application behind a sidecar: it does what the path says, and remembers what it was asked.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/status/CODE` | that status |
+//! | `/delay/MS` | 200, that many milliseconds later |
+//! | `/hang` | none, ever |
+//! | `/headers?NAME=VALUE&…` | 200 with those headers |
+//! | `/grpc/trailers/CODE` | 200, `application/grpc`, a message, then `grpc-status: CODE` in trailers |
+//! | `/grpc/headers/CODE` | 200, `application/grpc`, `grpc-status: CODE` in headers, nothing after them |
+//! | any other, usually `/version` | 200 with a small JSON body |
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::eventually;
+
+/// An HTTP/1.1 and HTTP/2 (cleartext) server in this process; dropping it closes the port.
+#[derive(Debug)]
+pub struct App {
+    address: SocketAddr,
+    log: Log,
+    server: AbortHandle,
+}
+
+impl App {
+    /// Listens on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let log = Log::default();
+        let server = tokio::spawn(accept(listener, log.clone())).abort_handle();
+        Ok(Self {
+            address,
+            log,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The requests that have arrived, in order; their bodies are not kept.
+    pub fn requests(&self) -> Vec<Parts> {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits for a request to that path.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub async fn reached(&self, path: &str) -> Result<Parts> {
+        eventually(
+            &format!("a request to {path} reaches the application"),
+            async || {
+                Ok(self
+                    .requests()
+                    .into_iter()
+                    .find(|request| request.uri.path() == path))
+            },
+        )
+        .await
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+type Log = Arc<Mutex<Vec<Parts>>>;
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+async fn accept(listener: TcpListener, log: Log) {
+    // Dropped with the server, and the connections with it.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let log = log.clone();
+        connections.spawn(async move {
+            let service = service_fn(move |request| answer(request, log.clone()));
+            // An error here is a client that went away: some tests do.
+            let _ = auto::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, log: Log) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let uri = parts.uri.clone();
+    log.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(parts);
+    // A client that leaves during its request is none of our errors either.
+    let _ = body.collect().await;
+
+    let steps: Vec<&str> = uri.path().split('/').skip(1).collect();
+    Ok(match steps[..] {
+        ["status", code] => status(code),
+        ["delay", milliseconds] => {
+            tokio::time::sleep(Duration::from_millis(
+                milliseconds.parse().unwrap_or_default(),
+            ))
+            .await;
+            version()
+        }
+        ["hang"] => std::future::pending().await,
+        ["headers"] => with_headers(version(), uri.query().unwrap_or_default()),
+        ["grpc", "trailers", code] => grpc_with_trailers(code),
+        ["grpc", "headers", code] => with_headers(grpc(empty()), &format!("grpc-status={code}")),
+        _ => version(),
+    })
+}
+
+fn version() -> Response<Body> {
+    let mut response = Response::new(full("{\"version\":\"6.9.0\"}\n"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn status(code: &str) -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = code.parse().unwrap_or(StatusCode::BAD_REQUEST);
+    response
+}
+
+fn grpc(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+fn grpc_with_trailers(code: &str) -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    if let Ok(code) = HeaderValue::from_str(code) {
+        trailers.insert("grpc-status", code);
+    }
+    // One empty message: not compressed, of length zero.
+    let message = Full::new(Bytes::from_static(&[0; 5]));
+    grpc(
+        message
+            .with_trailers(std::future::ready(Some(Ok(trailers))))
+            .boxed_unsync(),
+    )
+}
+
+fn with_headers(mut response: Response<Body>, query: &str) -> Response<Body> {
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+fn full(body: &'static str) -> Body {
+    Full::from(body).boxed_unsync()
+}
+
+fn empty() -> Body {
+    Empty::new().boxed_unsync()
+}

@@ -1,0 +1,50 @@
+//! Where Envoy and the module are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// The Envoy releases that the module is tested on, newest first.
+pub const ENVOY_VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.3", "1.37.0", "1.36.4"];
+
+/// The Envoy binary: `MIXERLESS_ENVOY`, else the newest release that `cargo xtask setup` installed.
+///
+/// # Errors
+/// When there is no such file.
+pub fn envoy() -> Result<PathBuf> {
+    let installed = format!("target/envoy/{}/envoy", ENVOY_VERSIONS[0]);
+    existing("MIXERLESS_ENVOY", &installed, "cargo xtask setup")
+}
+
+/// The compiled module: `MIXERLESS_MODULE`, else the one that `cargo xtask build` made.
+///
+/// # Errors
+/// When there is no such file.
+pub fn module() -> Result<PathBuf> {
+    existing(
+        "MIXERLESS_MODULE",
+        "target/dist/mixerless.wasm",
+        "cargo xtask build",
+    )
+}
+
+fn existing(variable: &str, in_workspace: &str, command: &str) -> Result<PathBuf> {
+    let path = match env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => workspace().join(in_workspace),
+    };
+    if !path.is_file() {
+        bail!(
+            "{} is missing: run `{command}`, or set {variable}",
+            path.display()
+        );
+    }
+    // Envoy runs in a directory of its own, so that a relative path would lead it astray.
+    Ok(path.canonicalize()?)
+}
+
+fn workspace() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests)
+}

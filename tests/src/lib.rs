@@ -1,0 +1,38 @@
+//! Real Envoys for tests, demo and benchmark.
+//!
+//! [`Mesh`] is the usual start: a client's outbound sidecar, a server's inbound sidecar and an application, as two
+//! Envoy processes with Istio-like node metadata and mutual TLS between them.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! let mesh = harness::Mesh::builder().start().await?;
+//! mesh.get("/version").await?;
+//! let page = mesh.inbound.page_after(1).await?;
+//! assert_eq!(page.sum("istio_requests_total", &[("reporter", "destination")]), 1.0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Below it, each piece stands alone: [`SidecarBuilder`] for one Envoy, [`App`], [`Client`], [`Page`], [`certs`].
+//! Every process, task and directory goes when the value that started it is dropped.
+
+pub mod app;
+pub mod certs;
+pub mod client;
+pub mod envoy;
+pub mod install;
+pub mod mesh;
+pub mod node;
+pub mod page;
+pub mod sidecar;
+mod wait;
+
+pub use app::App;
+pub use client::{Client, Response};
+pub use envoy::Envoy;
+pub use install::ENVOY_VERSIONS;
+pub use mesh::{Mesh, MeshBuilder};
+pub use node::Node;
+pub use page::Page;
+pub use sidecar::{Roles, Sidecar, SidecarBuilder, Upstream};
+pub use wait::eventually;

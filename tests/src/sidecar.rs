@@ -1,0 +1,330 @@
+//! A sidecar: one Envoy with the module, as Istio would set it up, for one direction of traffic.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::net::TcpSocket;
+
+use crate::certs::Identity;
+use crate::envoy::{Envoy, Options};
+use crate::{Client, Node, Page, eventually};
+
+pub mod bootstrap;
+
+/// A running sidecar; dropping it ends its Envoy.
+#[derive(Debug)]
+pub struct Sidecar {
+    /// The process.
+    pub envoy: Envoy,
+    /// Where it takes traffic: from clients (inbound), or from its own application (outbound).
+    pub traffic: SocketAddr,
+    /// Where it serves `/stats/prometheus`; in a pod, that is `:15090`.
+    pub metrics: SocketAddr,
+    /// The port that refuses connections stays ours, so that nobody else comes to answer there.
+    _refusing: Option<TcpSocket>,
+}
+
+/// How a sidecar is set up. Without further calls: podinfo's, plaintext, one worker, on free ports, no upstream.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SidecarBuilder {
+    direction: Direction,
+    node: Node,
+    service: Option<Service>,
+    domains: Vec<String>,
+    upstream: Option<Upstream>,
+    tls: Option<Tls>,
+    roles: Roles,
+    plugin_config: Value,
+    http_filters: Vec<Value>,
+    listen: SocketAddr,
+    metrics: SocketAddr,
+    flush_interval: &'static str,
+    options: Options,
+}
+
+/// How the module's work is spread over filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roles {
+    /// One filter exchanges metadata and makes the metrics.
+    Combined,
+    /// Two filters; the second learns from the first through filter state.
+    Split,
+    /// No filter of ours: what everything else is compared with.
+    None,
+}
+
+/// What stands behind a sidecar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// A server.
+    At(SocketAddr),
+    /// A host that refuses every connection.
+    Refusing,
+    /// Not one host.
+    Nobody,
+}
+
+/// The service that the cluster's metadata names.
+#[derive(Clone, Debug)]
+struct Service {
+    name: String,
+    namespace: String,
+}
+
+/// What a sidecar needs for mutual TLS.
+#[derive(Clone, Debug)]
+struct Tls {
+    identity: Identity,
+    /// Whom the other side has to be; `None` is anyone of the same authority.
+    peer: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Inbound,
+    Outbound,
+}
+
+// === impl SidecarBuilder ===
+
+impl SidecarBuilder {
+    /// A server's sidecar: takes requests to any host.
+    pub fn inbound() -> Self {
+        Self::new(Direction::Inbound, vec!["*".to_owned()])
+    }
+
+    /// A client's sidecar: takes requests to `podinfo` by the names that Kubernetes gives it, with and without port.
+    pub fn outbound() -> Self {
+        let names = ["podinfo", "podinfo.test", "podinfo.test.svc.cluster.local"];
+        let domains = names
+            .iter()
+            .flat_map(|name| [(*name).to_owned(), format!("{name}:9898")]);
+        Self::new(Direction::Outbound, domains.collect())
+    }
+
+    /// Whose sidecar it is.
+    pub fn node(mut self, node: Node) -> Self {
+        self.node = node;
+        self
+    }
+
+    /// The service in the cluster's metadata (`istio.services`).
+    pub fn service(mut self, namespace: &str, name: &str) -> Self {
+        self.service = Some(Service {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        });
+        self
+    }
+
+    /// No service in the cluster's metadata.
+    pub fn without_service(mut self) -> Self {
+        self.service = None;
+        self
+    }
+
+    /// The hosts that are routed; any other is a missing route.
+    pub fn domains(mut self, domains: &[&str]) -> Self {
+        self.domains = domains.iter().map(|&domain| domain.to_owned()).collect();
+        self
+    }
+
+    /// Where the requests go.
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// Mutual TLS between sidecars: inbound requires a client's certificate, outbound shows one. With a `peer`, the
+    /// other side must have that SPIFFE id.
+    pub fn mtls(mut self, identity: Identity, peer: Option<String>) -> Self {
+        self.tls = Some(Tls { identity, peer });
+        self
+    }
+
+    /// How the module's work is spread over filters.
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// The module's own configuration.
+    pub fn plugin_config(mut self, config: Value) -> Self {
+        self.plugin_config = config;
+        self
+    }
+
+    /// One more HTTP filter, in front of the module's.
+    pub fn http_filter(mut self, filter: Value) -> Self {
+        self.http_filters.push(filter);
+        self
+    }
+
+    /// Where to take traffic.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Where to serve `/stats/prometheus`.
+    pub fn metrics(mut self, address: SocketAddr) -> Self {
+        self.metrics = address;
+        self
+    }
+
+    /// How often histograms are merged, as a protobuf duration; tests like it short.
+    pub fn flush_interval(mut self, interval: &'static str) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// Envoy's worker threads.
+    pub fn concurrency(mut self, workers: u32) -> Self {
+        self.options.concurrency = workers;
+        self
+    }
+
+    /// Envoy's `--log-level`.
+    pub fn log_level(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.options.log_level);
+        self
+    }
+
+    /// Starts the Envoy.
+    ///
+    /// # Errors
+    /// When Envoy or the module is not there, or Envoy does not come up.
+    pub async fn start(self) -> Result<Sidecar> {
+        let mut refusing = None;
+        let endpoint = match self.upstream.unwrap_or(Upstream::Nobody) {
+            Upstream::At(address) => Some(address),
+            Upstream::Refusing => Some(refusing.insert(bound_socket()?).local_addr()?),
+            Upstream::Nobody => None,
+        };
+        let envoy = Envoy::start(&bootstrap::sidecar(&self, endpoint)?, &self.options).await?;
+        let traffic = envoy.listener(bootstrap::TRAFFIC).await?;
+        let metrics = envoy.listener(bootstrap::METRICS).await?;
+        Ok(Sidecar {
+            envoy,
+            traffic,
+            metrics,
+            _refusing: refusing,
+        })
+    }
+
+    pub(crate) fn upstream_or(mut self, upstream: Upstream) -> Self {
+        self.upstream.get_or_insert(upstream);
+        self
+    }
+
+    pub(crate) fn identity(&self) -> String {
+        self.node.identity()
+    }
+
+    fn new(direction: Direction, domains: Vec<String>) -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            direction,
+            node: Node::podinfo(),
+            service: Some(Service {
+                name: "podinfo".to_owned(),
+                namespace: "test".to_owned(),
+            }),
+            domains,
+            upstream: None,
+            tls: None,
+            roles: Roles::Combined,
+            plugin_config: Value::Null,
+            http_filters: Vec::new(),
+            listen: any_port,
+            metrics: any_port,
+            flush_interval: "0.1s",
+            options: Options::default(),
+        }
+    }
+}
+
+// === impl Sidecar ===
+
+impl Sidecar {
+    /// The text of `/stats/prometheus`.
+    ///
+    /// # Errors
+    /// When the listener does not serve it.
+    pub async fn page_text(&self) -> Result<String> {
+        let page = Client::http1(self.metrics)
+            .await?
+            .get("/stats/prometheus")
+            .await?;
+        ensure!(
+            page.status == 200,
+            "/stats/prometheus answers {}: {}",
+            page.status,
+            page.text()
+        );
+        String::from_utf8(page.body.into()).context("/stats/prometheus is not UTF-8")
+    }
+
+    /// `/stats/prometheus`, read.
+    ///
+    /// # Errors
+    /// When the listener does not serve it, or it is not what Prometheus takes.
+    pub async fn page(&self) -> Result<Page> {
+        Page::parse(&self.page_text().await?)
+    }
+
+    /// The page once it satisfies a condition.
+    ///
+    /// # Errors
+    /// When it does not in the end; the error then holds the page's `istio_*` lines but the buckets.
+    pub async fn page_when(&self, what: &str, condition: impl Fn(&Page) -> bool) -> Result<Page> {
+        let page = eventually(what, async || {
+            Ok(Some(self.page().await?).filter(|page| condition(page)))
+        })
+        .await;
+        match page {
+            Ok(page) => Ok(page),
+            Err(error) => {
+                let text = self.page_text().await?;
+                let istio = text
+                    .lines()
+                    .filter(|line| line.starts_with("istio_") && !line.contains("_bucket{"));
+                Err(error.context(format!(
+                    "the page has\n{}",
+                    istio.collect::<Vec<_>>().join("\n")
+                )))
+            }
+        }
+    }
+
+    /// The page once it shows at least that many requests, in the counter as well as in the histograms.
+    ///
+    /// # Errors
+    /// As [`Self::page_when`].
+    pub async fn page_after(&self, requests: u32) -> Result<Page> {
+        let shown = |page: &Page| {
+            REQUEST_COUNTS
+                .iter()
+                .all(|name| page.sum(name, &[]) >= f64::from(requests))
+        };
+        self.page_when(&format!("{requests} requests on the page"), shown)
+            .await
+    }
+}
+
+/// The samples that go up by one with every request.
+pub const REQUEST_COUNTS: [&str; 4] = [
+    "istio_requests_total",
+    "istio_request_duration_milliseconds_count",
+    "istio_request_bytes_count",
+    "istio_response_bytes_count",
+];
+
+/// Bound but not listening: a connection to it is refused.
+fn bound_socket() -> Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    Ok(socket)
+}

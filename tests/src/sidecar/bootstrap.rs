@@ -1,0 +1,242 @@
+//! The bootstrap configuration of a sidecar, as JSON.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stats_core::dimensions::LABELS;
+use stats_core::stat_name;
+
+use super::{Direction, Roles, SidecarBuilder, Tls};
+use crate::envoy::ADMIN_SOCKET;
+use crate::install;
+
+/// The name of the listener for traffic.
+pub const TRAFFIC: &str = "traffic";
+/// The name of the listener that serves `/stats/prometheus`.
+pub const METRICS: &str = "metrics";
+
+/// The whole bootstrap, but for the admin section.
+pub(super) fn sidecar(sidecar: &SidecarBuilder, endpoint: Option<SocketAddr>) -> Result<Value> {
+    Ok(json!({
+        "node": sidecar.node.to_json(),
+        "stats_config": stats_config(),
+        "stats_flush_interval": sidecar.flush_interval,
+        "static_resources": {
+            "listeners": [traffic_listener(sidecar)?, metrics_listener(sidecar.metrics)],
+            "clusters": [traffic_cluster(sidecar, endpoint), admin_cluster()],
+        },
+    }))
+}
+
+/// One rule for each label: without it the label stays in the metric's name. Istio's mesh configuration calls this
+/// `extraStatTags`; the two rules of the build gauge are in its own bootstrap.
+pub fn stats_config() -> Value {
+    let rule = |name: &str, regex: &str| json!({ "tag_name": name, "regex": regex });
+    let labels = LABELS.map(|label| rule(label, &stat_name::tag_regex(label)));
+    let build = stat_name::BUILD_TAG_REGEXES.map(|(label, regex)| rule(label, regex));
+    let rules: Vec<Value> = labels.into_iter().chain(build).collect();
+    json!({ "use_all_default_tags": false, "stats_tags": rules })
+}
+
+/// The module as one HTTP filter, in the role that `root_id` names.
+///
+/// # Errors
+/// When the module has not been built.
+pub fn module_filter(root_id: &str, plugin_config: &Value) -> Result<Value> {
+    Ok(json!({
+        "name": format!("mixerless.{root_id}"),
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": format!("mixerless.{root_id}"),
+                "root_id": root_id,
+                "failure_policy": "FAIL_OPEN",
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": if plugin_config.is_null() { String::new() } else { plugin_config.to_string() },
+                },
+                "vm_config": {
+                    "vm_id": "mixerless",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": install::module()? } },
+                },
+            },
+        },
+    }))
+}
+
+fn traffic_listener(sidecar: &SidecarBuilder) -> Result<Value> {
+    let direction = match sidecar.direction {
+        Direction::Inbound => "INBOUND",
+        Direction::Outbound => "OUTBOUND",
+    };
+    let routes = json!({
+        "name": "traffic",
+        "virtual_hosts": [{
+            "name": "podinfo",
+            "domains": sidecar.domains,
+            "routes": [{
+                "name": "default",
+                "match": { "prefix": "/" },
+                // Envoy's own limit of 15 seconds is off in Istio too.
+                "route": { "cluster": cluster_name(sidecar), "timeout": "0s" },
+            }],
+        }],
+    });
+    let mut filter_chain =
+        json!({ "filters": [http_connection_manager(TRAFFIC, &routes, &http_filters(sidecar)?)] });
+    if let (Direction::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
+        filter_chain["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "require_client_certificate": true,
+                "common_tls_context": tls_context(tls, &["h2", "http/1.1"]),
+            },
+        });
+    }
+    Ok(json!({
+        "name": TRAFFIC,
+        "address": socket_address(sidecar.listen),
+        "traffic_direction": direction,
+        "filter_chains": [filter_chain],
+    }))
+}
+
+/// As in a pod: a listener of its own, which shows the world one page of the admin endpoint.
+fn metrics_listener(address: SocketAddr) -> Value {
+    let routes = json!({
+        "name": METRICS,
+        "virtual_hosts": [{
+            "name": METRICS,
+            "domains": ["*"],
+            "routes": [{ "match": { "prefix": "/stats/prometheus" }, "route": { "cluster": "prometheus_stats" } }],
+        }],
+    });
+    json!({
+        "name": METRICS,
+        "address": socket_address(address),
+        "filter_chains": [{ "filters": [http_connection_manager(METRICS, &routes, &[router()])] }],
+    })
+}
+
+fn http_connection_manager(stat_prefix: &str, routes: &Value, http_filters: &[Value]) -> Value {
+    json!({
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": {
+            "@type":
+                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": stat_prefix,
+            "codec_type": "AUTO",
+            "route_config": routes,
+            "http_filters": http_filters,
+        },
+    })
+}
+
+fn http_filters(sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
+    let stats = match sidecar.direction {
+        Direction::Inbound => "stats_inbound",
+        Direction::Outbound => "stats_outbound",
+    };
+    let root_ids: &[&str] = match sidecar.roles {
+        Roles::Combined => &[""],
+        Roles::Split => &["metadata_exchange", stats],
+        Roles::None => &[],
+    };
+    let mut filters = sidecar.http_filters.clone();
+    for root_id in root_ids {
+        filters.push(module_filter(root_id, &sidecar.plugin_config)?);
+    }
+    filters.push(router());
+    Ok(filters)
+}
+
+fn router() -> Value {
+    json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+    })
+}
+
+fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
+    match sidecar.direction {
+        Direction::Inbound => "inbound|9898||",
+        Direction::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
+    }
+}
+
+fn traffic_cluster(sidecar: &SidecarBuilder, endpoint: Option<SocketAddr>) -> Value {
+    let endpoints: Vec<Value> = endpoint
+        .into_iter()
+        .map(|address| lb_endpoint(&socket_address(address)))
+        .collect();
+    let mut cluster = cluster(cluster_name(sidecar), &endpoints);
+    // A request leaves in the version of HTTP in which it came, as gRPC needs it.
+    cluster["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "use_downstream_protocol_config": { "http_protocol_options": {}, "http2_protocol_options": {} },
+        },
+    });
+    if let Some(service) = &sidecar.service {
+        let host = format!("{}.{}.svc.cluster.local", service.name, service.namespace);
+        let service = json!({ "host": host, "name": service.name, "namespace": service.namespace });
+        cluster["metadata"] = json!({ "filter_metadata": { "istio": { "services": [service] } } });
+    }
+    if let (Direction::Outbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
+        cluster["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                // The connection pool offers the version that it speaks.
+                "common_tls_context": tls_context(tls, &[]),
+            },
+        });
+    }
+    cluster
+}
+
+fn admin_cluster() -> Value {
+    cluster(
+        "prometheus_stats",
+        &[lb_endpoint(&json!({ "pipe": { "path": ADMIN_SOCKET } }))],
+    )
+}
+
+fn cluster(name: &str, endpoints: &[Value]) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "10s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] },
+    })
+}
+
+fn lb_endpoint(address: &Value) -> Value {
+    json!({ "endpoint": { "address": address } })
+}
+
+fn socket_address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
+}
+
+fn tls_context(tls: &Tls, alpn: &[&str]) -> Value {
+    let Tls { identity, peer } = tls;
+    let names: Vec<Value> = peer
+        .iter()
+        .map(|uri| json!({ "san_type": "URI", "matcher": { "exact": uri } }))
+        .collect();
+    json!({
+        "alpn_protocols": alpn,
+        "tls_certificates": [{
+            "certificate_chain": { "inline_string": identity.certificate },
+            "private_key": { "inline_string": identity.key },
+        }],
+        "validation_context": {
+            "trusted_ca": { "inline_string": identity.root },
+            "match_typed_subject_alt_names": names,
+        },
+    })
+}
