@@ -3,7 +3,7 @@
 use std::ptr;
 
 use stats_core::host::{
-    Attributes, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
+    Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
 };
 
 use crate::memory;
@@ -60,6 +60,9 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -70,6 +73,10 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "what is handed over lives as long as the borrow"
+)]
 impl ProxyWasm {
     /// A property that is not an attribute of a request, such as `plugin_root_id`.
     pub fn property(&self, path: &str) -> Option<&[u8]> {
@@ -88,6 +95,12 @@ impl ProxyWasm {
     pub fn set_tick_period(&self, milliseconds: u32) {
         // SAFETY: no memory is passed.
         unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+    }
+
+    /// Makes another context the one that calls are about.
+    pub fn turn_to(&self, context: u32) {
+        // SAFETY: no memory is passed.
+        unsafe { proxy_set_effective_context(context) };
     }
 
     /// Calls one of the proxy's own functions.
@@ -181,6 +194,20 @@ impl Metrics for ProxyWasm {
     fn record(&self, metric: MetricId, value: u64) {
         // SAFETY: no memory is passed.
         unsafe { proxy_record_metric(metric.0, value) };
+    }
+
+    fn change(&self, gauge: MetricId, by: i64) {
+        // SAFETY: no memory is passed.
+        unsafe { proxy_increment_metric(gauge.0, by) };
+    }
+}
+
+impl Clock for ProxyWasm {
+    fn now(&self) -> u64 {
+        let mut time = 0;
+        // SAFETY: the time is a local.
+        unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+        time
     }
 }
 

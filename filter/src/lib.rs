@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use stats_core::host::{Log, LogLevel};
-use stats_core::plugin::{Plugin, Stream, TICK_MILLISECONDS};
+use stats_core::plugin::{Plugin, Stream};
 
 use host::{BufferType, ProxyWasm};
 
@@ -61,10 +61,10 @@ impl Contexts {
             .unwrap_or_default();
         match Plugin::configure(host, root_id, configuration) {
             Ok(plugin) => {
+                host.set_tick_period(plugin.tick_milliseconds());
                 if let Some(old) = slot.replace(plugin) {
                     old.release(host);
                 }
-                host.set_tick_period(TICK_MILLISECONDS);
                 true
             }
             Err(error) => {
@@ -108,10 +108,22 @@ extern "C" fn proxy_on_configure(root: u32, _size: usize) -> u32 {
 /// The period that `configure` asked for has passed.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(root: u32) {
-    Contexts::enter(|contexts, _| {
-        if let Some(Some(plugin)) = contexts.plugins.get_mut(&root) {
-            plugin.on_tick();
+    Contexts::enter(|contexts, host| {
+        let Some(Some(plugin)) = contexts.plugins.get_mut(&root) else {
+            return;
+        };
+        plugin.on_tick();
+        for (context, (_, stream)) in contexts
+            .streams
+            .iter_mut()
+            .filter(|(_, (of, _))| *of == root)
+        {
+            if plugin.reports(stream) {
+                host.turn_to(*context);
+                plugin.on_report(host, stream);
+            }
         }
+        host.turn_to(root);
     });
 }
 
@@ -151,6 +163,9 @@ extern "C" fn proxy_on_log(context: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(context: u32) {
     Contexts::enter(|contexts, host| {
+        if let Some((plugin, stream)) = contexts.stream(context) {
+            plugin.on_done(host, stream);
+        }
         if contexts.streams.remove(&context).is_none()
             && let Some(Some(plugin)) = contexts.plugins.remove(&context)
         {

@@ -6,6 +6,7 @@
 
 use crate::dimensions::Reporter;
 use crate::host::{Attributes, Expression};
+use crate::pairs;
 
 /// The node message; resolves at configuration time.
 pub const NODE: &str = "xds\0node";
@@ -16,12 +17,18 @@ pub const CLUSTER_METADATA: &str = "xds\0cluster_metadata";
 /// The gRPC status. Envoy derives one from the response code where there is none.
 pub const GRPC_STATUS: &str = "response\0grpc_status";
 
+/// The cluster of the request.
+pub const CLUSTER_NAME: &str = "xds\0cluster_name";
+/// The metadata of the upstream host, a message.
+pub const UPSTREAM_HOST_METADATA: &str = "xds\0upstream_host_metadata";
+/// Counts of gRPC messages so far, `REQUEST,RESPONSE`: what Envoy's gRPC stats filter publishes.
+pub const GRPC_MESSAGES: &str = "filter_state\0envoy.filters.http.grpc_stats";
+
 const RESPONSE_CODE: &str = "response\0code";
 const RESPONSE_FLAGS: &str = "response\0flags";
 const DURATION: &str = "request\0duration";
 const REQUEST_SIZE: &str = "request\0total_size";
 const RESPONSE_SIZE: &str = "response\0total_size";
-const CLUSTER_NAME: &str = "xds\0cluster_name";
 const ROUTE_NAME: &str = "xds\0route_name";
 const CONNECTION_ID: &str = "connection\0id";
 const DOWNSTREAM_PEER: &str = "connection\0uri_san_peer_certificate";
@@ -60,6 +67,8 @@ pub struct Ended<'a> {
     pub route: &'a [u8],
     /// The connection's principals, as far as they are known from here.
     pub ends: Ends<'a>,
+    /// Whether it has in truth not ended yet.
+    pub is_open: bool,
 }
 
 /// The two ends of the connection that a request's principals are taken from.
@@ -105,7 +114,9 @@ impl Query {
     /// Compiles what a reporter needs.
     pub fn compile(host: &impl Attributes, reporter: Reporter) -> Self {
         match reporter {
-            Reporter::Destination => Self::Inbound(host.compile(expression!("connection.id"))),
+            Reporter::Destination | Reporter::Waypoint => {
+                Self::Inbound(host.compile(expression!("connection.id")))
+            }
             Reporter::Source => Self::Outbound {
                 mtls: host.compile(expression!(
                     "upstream.uri_san_peer_certificate, ",
@@ -164,25 +175,33 @@ impl Query {
     /// What there is of a request that the expressions fail on: no route, no response, no upstream.
     fn one_by_one<'a>(&self, host: &'a impl Attributes) -> Ended<'a> {
         let number = |path| host.attribute(path).and_then(integer);
-        let ended = Ended {
+        Ended {
             response_code: number(RESPONSE_CODE).map(code).unwrap_or_default(),
             response_flags: number(RESPONSE_FLAGS).unwrap_or_default().cast_unsigned(),
             duration: number(DURATION).map(size),
             request_bytes: number(REQUEST_SIZE).map(size).unwrap_or_default(),
             response_bytes: number(RESPONSE_SIZE).map(size).unwrap_or_default(),
+            ..self.ask_while_open(host, true)
+        }
+    }
+
+    /// Asks the host about a request that may still be open: how it ends is not told.
+    pub fn ask_while_open<'a>(&self, host: &'a impl Attributes, ended: bool) -> Ended<'a> {
+        let open = Ended {
             cluster: host.attribute(CLUSTER_NAME).unwrap_or_default(),
             route: host.attribute(ROUTE_NAME).unwrap_or_default(),
-            ends: Ends::default(),
+            is_open: !ended,
+            ..Ended::default()
         };
         match self {
             Self::Inbound(_) => Ended {
-                ends: match number(CONNECTION_ID) {
+                ends: match host.attribute(CONNECTION_ID).and_then(integer) {
                     Some(id) => Ends::Connection(id.cast_unsigned()),
                     None => downstream_principals(host),
                 },
-                ..ended
+                ..open
             },
-            Self::Outbound { .. } => with_upstream_principals(host, ended),
+            Self::Outbound { .. } => with_upstream_principals(host, open),
         }
     }
 }
@@ -195,34 +214,13 @@ pub fn downstream_principals(host: &impl Attributes) -> Ends<'_> {
     }
 }
 
-/// The elements of a list that [`Attributes::evaluate`] returned, if there are exactly `N`.
-///
-/// The host serializes a list as pairs whose second halves are empty: a count, each pair's two
-/// sizes, then the texts, each with a NUL behind it.
-pub fn list<const N: usize>(mut bytes: &[u8]) -> Option<[&[u8]; N]> {
-    let mut sizes = [0; N];
-    if take_size(&mut bytes)? != N {
-        return None;
-    }
-    for size in &mut sizes {
-        *size = take_size(&mut bytes)?;
-        take_size(&mut bytes)?;
-    }
-    let mut elements = [&bytes[..0]; N];
-    for (element, size) in elements.iter_mut().zip(sizes) {
-        *element = bytes.get(..size)?;
-        bytes = bytes.get(size.checked_add(2)?..)?;
-    }
-    Some(elements)
-}
-
 /// An integer, a duration in nanoseconds or a point in time, as the host serializes it.
 pub fn integer(bytes: &[u8]) -> Option<i64> {
     Some(i64::from_ne_bytes(bytes.try_into().ok()?))
 }
 
 fn inbound(host: &impl Attributes, expression: Option<Expression>) -> Option<Ended<'_>> {
-    let [common @ .., connection] = list::<{ COMMON + 1 }>(host.evaluate(expression?)?)?;
+    let [common @ .., connection] = pairs::list::<{ COMMON + 1 }>(host.evaluate(expression?)?)?;
     Some(Ended {
         ends: Ends::Connection(integer(connection)?.cast_unsigned()),
         ..ended(common)?
@@ -230,7 +228,7 @@ fn inbound(host: &impl Attributes, expression: Option<Expression>) -> Option<End
 }
 
 fn outbound_mtls(host: &impl Attributes, expression: Option<Expression>) -> Option<Ended<'_>> {
-    let [common @ .., peer, local] = list::<{ COMMON + 2 }>(host.evaluate(expression?)?)?;
+    let [common @ .., peer, local] = pairs::list::<{ COMMON + 2 }>(host.evaluate(expression?)?)?;
     Some(Ended {
         ends: Ends::Principals { peer, local },
         ..ended(common)?
@@ -242,7 +240,7 @@ fn outbound_plain(
     host: &impl Attributes,
     expression: Option<Expression>,
 ) -> Option<(Ended<'_>, bool)> {
-    let [common @ .., tls] = list::<{ COMMON + 1 }>(host.evaluate(expression?)?)?;
+    let [common @ .., tls] = pairs::list::<{ COMMON + 1 }>(host.evaluate(expression?)?)?;
     Some((ended(common)?, tls == [1]))
 }
 
@@ -275,6 +273,7 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         cluster,
         route,
         ends: Ends::default(),
+        is_open: false,
     })
 }
 
@@ -285,52 +284,4 @@ fn code(value: i64) -> u32 {
 /// A size or a duration: never negative, whatever the clock did.
 fn size(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
-}
-
-fn take_size(bytes: &mut &[u8]) -> Option<usize> {
-    let (size, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    usize::try_from(u32::from_ne_bytes(*size)).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec::Vec;
-    use proptest::prelude::*;
-
-    fn pairs(elements: &[&[u8]]) -> Vec<u8> {
-        let size = |n: usize| u32::try_from(n).unwrap().to_ne_bytes();
-        let mut bytes = size(elements.len()).to_vec();
-        for element in elements {
-            bytes.extend(size(element.len()));
-            bytes.extend(size(0));
-        }
-        for element in elements {
-            bytes.extend(*element);
-            bytes.extend([0, 0]);
-        }
-        bytes
-    }
-
-    #[test]
-    fn a_list_has_its_elements() {
-        let bytes = pairs(&[b"abc", b"", b"\0\0"]);
-        assert_eq!(list::<3>(&bytes), Some([&b"abc"[..], b"", b"\0\0"]));
-        assert_eq!(list::<2>(&bytes), None);
-        assert_eq!(list::<4>(&bytes), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_broken_list_is_no_list_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = list::<3>(&bytes);
-        }
-
-        #[test]
-        fn a_cut_list_is_no_list(cut in 1_usize..30) {
-            let bytes = pairs(&[b"abc", b"defg", b"h"]);
-            prop_assert_eq!(list::<3>(&bytes[..bytes.len() - cut]), None);
-        }
-    }
 }

@@ -2,11 +2,10 @@
 //! the table of the metrics' contract, as one `match`.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
 use crate::response_flags;
 use crate::service::Service;
-use crate::stat_name;
 use crate::workload::Workload;
 
 /// The value of a label that is not known.
@@ -75,6 +74,8 @@ pub enum Reporter {
     Source,
     /// The proxy beside the called.
     Destination,
+    /// A proxy before a set of workloads.
+    Waypoint,
 }
 
 impl Reporter {
@@ -83,6 +84,7 @@ impl Reporter {
         match self {
             Self::Source => "source",
             Self::Destination => "destination",
+            Self::Waypoint => "waypoint",
         }
     }
 }
@@ -146,7 +148,10 @@ pub struct Facts<'a> {
     pub local: &'a Workload,
     /// The workload at the other end; all empty where it is unknown.
     pub peer: &'a Workload,
-    /// The ends of the connection: downstream's for `destination`, upstream's for `source`.
+    /// The workload that a waypoint sent the request to; all empty elsewhere.
+    pub upstream: &'a Workload,
+    /// The ends of the connection: upstream's for `source`, else
+    /// downstream's.
     pub principals: Principals<&'a [u8]>,
     /// The service that was asked for.
     pub service: Service<&'a [u8]>,
@@ -158,10 +163,11 @@ impl<'a> Facts<'a> {
     /// The value of a label.
     pub fn value(&self, label: Label) -> Cow<'a, [u8]> {
         use Label as L;
-        use Reporter::{Destination, Source};
+        use Reporter::{Destination, Source, Waypoint};
         let Self {
             local,
             peer,
+            upstream,
             principals,
             service,
             outcome,
@@ -170,6 +176,7 @@ impl<'a> Facts<'a> {
         let (source, destination) = match self.reporter {
             Destination => (peer, local),
             Source => (local, peer),
+            Waypoint => (peer, upstream),
         };
         match label {
             L::Reporter => text(self.reporter.name()),
@@ -181,11 +188,11 @@ impl<'a> Facts<'a> {
             L::SourceCanonicalRevision => or(source.canonical_revision.as_bytes(), LATEST),
             L::SourceCluster => known(&source.cluster),
             L::SourceWorkloadNamespace => match self.reporter {
-                Destination => or(self.peer_namespace(), UNKNOWN),
+                Destination | Waypoint => or(self.peer_namespace(), UNKNOWN),
                 Source => known(&local.namespace),
             },
             L::SourcePrincipal => match self.reporter {
-                Destination => or(principals.peer, UNKNOWN),
+                Destination | Waypoint => or(principals.peer, UNKNOWN),
                 Source => or(principals.local, UNKNOWN),
             },
 
@@ -194,38 +201,48 @@ impl<'a> Facts<'a> {
             L::DestinationVersion => known(&destination.version),
             L::DestinationCanonicalService => known(&destination.canonical_service),
             L::DestinationCanonicalRevision => {
-                or(destination.canonical_revision.as_bytes(), LATEST)
+                let revision = destination.canonical_revision.as_bytes();
+                match self.reporter {
+                    Destination | Source => or(revision, LATEST),
+                    Waypoint => or(revision, UNKNOWN),
+                }
             }
             L::DestinationCluster => known(&destination.cluster),
             L::DestinationWorkloadNamespace => match self.reporter {
                 Destination => known(&local.namespace),
                 Source => or(self.peer_namespace(), UNKNOWN),
+                Waypoint => known(&upstream.namespace),
             },
             L::DestinationPrincipal => match self.reporter {
                 Destination => or(principals.local, UNKNOWN),
                 Source => or(self.upstream_principal(), UNKNOWN),
+                Waypoint => known(&upstream.identity),
             },
 
             L::DestinationService => match self.reporter {
                 Destination => or(first(service.host, &local.canonical_service), UNKNOWN),
-                Source => or(service.host, UNKNOWN),
+                Source | Waypoint => or(service.host, UNKNOWN),
             },
             L::DestinationServiceName => match self.reporter {
                 Destination => or(first(service.name, &local.canonical_service), UNKNOWN),
-                Source => or(service.name, UNKNOWN),
+                Source | Waypoint => or(service.name, UNKNOWN),
             },
             L::DestinationServiceNamespace => match self.reporter {
                 Destination => known(&local.namespace),
                 Source if service.namespace.is_empty() => or(self.peer_namespace(), UNKNOWN),
-                Source => Cow::Borrowed(service.namespace),
+                Source | Waypoint => or(service.namespace, UNKNOWN),
             },
 
             L::RequestProtocol => text(outcome.protocol.name()),
             L::ResponseFlags => bytes(response_flags::text(outcome.response_flags)),
             L::ConnectionSecurityPolicy => text(match self.reporter {
-                Destination if principals.peer.is_empty() || principals.local.is_empty() => "none",
-                Destination => "mutual_tls",
                 Source => UNKNOWN,
+                Destination | Waypoint
+                    if principals.peer.is_empty() || principals.local.is_empty() =>
+                {
+                    "none"
+                }
+                Destination | Waypoint => "mutual_tls",
             }),
             L::ResponseCode => bytes(outcome.response_code.to_string().into()),
             L::GrpcResponseStatus => match outcome.grpc_status {
@@ -233,11 +250,6 @@ impl<'a> Facts<'a> {
                 None => text(""),
             },
         }
-    }
-
-    /// The labels as a stat name carries them; the metric's name goes behind.
-    pub fn stat_name_prefix(&self) -> String {
-        stat_name_prefix(|label| self.value(label))
     }
 
     /// The upstream's principal; without a certificate, what the peer says of itself.
@@ -249,27 +261,11 @@ impl<'a> Facts<'a> {
     /// that the peer states.
     fn peer_namespace(&self) -> &'a [u8] {
         let principal = match self.reporter {
-            Reporter::Destination => self.principals.peer,
+            Reporter::Destination | Reporter::Waypoint => self.principals.peer,
             Reporter::Source => self.upstream_principal(),
         };
         first(spiffe_namespace(principal), &self.peer.namespace)
     }
-}
-
-/// The labels of the series that a full table counts everything else in.
-pub fn overflow_stat_name_prefix(reporter: Reporter) -> String {
-    stat_name_prefix(|label| match label {
-        Label::Reporter => text(reporter.name()),
-        _ => text(OVERFLOW),
-    })
-}
-
-fn stat_name_prefix<'a>(value: impl Fn(Label) -> Cow<'a, [u8]>) -> String {
-    let mut name = String::with_capacity(1024);
-    for label in Label::ALL {
-        stat_name::push_label(&mut name, label.name(), &value(label));
-    }
-    name
 }
 
 /// `NS` in `spiffe://DOMAIN/ns/NS/sa/ACCOUNT`, or nothing.

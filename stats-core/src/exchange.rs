@@ -14,6 +14,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hashbrown::HashMap;
 use prost::Message;
 
+use crate::config::Config;
 use crate::host::{HeaderMap, Headers};
 use crate::proto::Struct;
 use crate::stat_name::bounded;
@@ -36,6 +37,38 @@ pub struct Peer {
     pub(crate) number: Cell<Option<u32>>,
 }
 
+/// Why a peer is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UnknownReason {
+    /// It is known.
+    #[default]
+    None,
+    /// It did not introduce itself: no sidecar, or one that does not exchange metadata.
+    NoMetadata,
+    /// What it sent does not decode.
+    Undecodable,
+    /// What it sent is larger than [`MAX_METADATA_BYTES`].
+    Oversized,
+    /// No answer came from upstream.
+    NoResponse,
+}
+
+impl UnknownReason {
+    /// The label's name.
+    pub const LABEL: &'static str = "peer_unknown_reason";
+
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "-",
+            Self::NoMetadata => "no_metadata",
+            Self::Undecodable => "undecodable",
+            Self::Oversized => "oversized",
+            Self::NoResponse => "no_response",
+        }
+    }
+}
+
 /// What a request's headers told.
 #[derive(Debug, Default)]
 pub struct Received {
@@ -45,45 +78,79 @@ pub struct Received {
     pub id: bool,
     /// Metadata came: an answer may carry ours.
     pub metadata: bool,
+    /// Why there is no peer; `None` also where nothing was received at all.
+    pub reason: UnknownReason,
 }
 
 /// This proxy's side of the exchange.
 pub struct Exchange {
     own_id: String,
     own_metadata: String,
+    additional_labels: Vec<String>,
     peers: PeerCache,
 }
 
 impl Exchange {
-    /// An exchange that introduces itself as `id` and `workload`, and remembers up to `capacity`
-    /// peers.
-    pub fn new(id: &str, workload: &Workload, capacity: usize) -> Self {
+    /// An exchange that introduces itself as `id` and with `own`, a workload as
+    /// [`Workload::to_exchange`] writes it.
+    pub fn new(id: &str, own: &[u8], config: &Config) -> Self {
         Self {
             own_id: id.into(),
-            own_metadata: BASE64.encode(workload.to_exchange()),
-            peers: PeerCache::new(capacity),
+            own_metadata: BASE64.encode(own),
+            additional_labels: config.additional_labels.clone(),
+            peers: PeerCache::new(config.max_peer_cache_size),
         }
     }
 
-    /// Reads both headers and removes them, so that neither an application nor a client sees them.
-    pub fn receive(&mut self, host: &impl Headers, map: HeaderMap) -> Received {
-        let id = host.header(map, ID_HEADER);
-        let metadata = host.header(map, METADATA_HEADER);
-        let received = Received {
-            peer: metadata.and_then(|metadata| {
-                self.peers
-                    .find_or_decode(id.unwrap_or(metadata), metadata, decode)
-            }),
-            id: id.is_some(),
-            metadata: metadata.is_some(),
-        };
+    /// Reads both headers of a request and removes them, so that the application does not see them.
+    pub fn receive_request(&mut self, host: &impl Headers) -> Received {
+        let id = host.header(HeaderMap::Request, ID_HEADER);
+        let mut received = self.receive(host, HeaderMap::Request, id);
+        received.id = id.is_some();
         if received.id {
-            host.remove_header(map, ID_HEADER);
-        }
-        if received.metadata {
-            host.remove_header(map, METADATA_HEADER);
+            host.remove_header(HeaderMap::Request, ID_HEADER);
         }
         received
+    }
+
+    /// Reads both headers of a response and removes them, so that the client does not see them. The
+    /// id has nothing to tell here: nobody answers a response.
+    pub fn receive_response(&mut self, host: &impl Headers) -> Received {
+        let received = self.receive(host, HeaderMap::Response, None);
+        host.remove_header(HeaderMap::Response, ID_HEADER);
+        received
+    }
+
+    fn receive(&mut self, host: &impl Headers, map: HeaderMap, id: Option<&[u8]>) -> Received {
+        let Some(metadata) = host.header(map, METADATA_HEADER) else {
+            return Received {
+                reason: UnknownReason::NoMetadata,
+                ..Received::default()
+            };
+        };
+        let labels = &self.additional_labels;
+        let decode = |value: &[u8]| decode(value, labels);
+        let peer = self
+            .peers
+            .find_or_decode(id.unwrap_or(metadata), metadata, decode);
+        host.remove_header(map, METADATA_HEADER);
+        Received {
+            reason: match peer {
+                Some(_) => UnknownReason::None,
+                None if metadata.len() > MAX_METADATA_BYTES => UnknownReason::Oversized,
+                None => UnknownReason::Undecodable,
+            },
+            peer,
+            id: false,
+            metadata: true,
+        }
+    }
+
+    /// Removes what the application may have sent to the upstream, where this proxy does not
+    /// introduce itself.
+    pub fn withhold(&self, host: &impl Headers) {
+        host.remove_header(HeaderMap::Request, ID_HEADER);
+        host.remove_header(HeaderMap::Request, METADATA_HEADER);
     }
 
     /// Introduces this proxy to the upstream, in place of whatever the application may have sent.
@@ -213,10 +280,10 @@ impl PeerCache {
 }
 
 /// Decodes the value of the metadata header.
-fn decode(value: &[u8]) -> Option<Workload> {
+fn decode(value: &[u8], additional_labels: &[String]) -> Option<Workload> {
     let bytes = BASE64.decode(value).ok()?;
     let fields = Struct::decode(bytes.as_slice()).ok()?;
-    Some(Workload::from_struct(&fields))
+    Some(Workload::from_struct(&fields, additional_labels))
 }
 
 /// Standard base64; padding is written, and read where it is there.
@@ -316,15 +383,15 @@ mod tests {
 
     #[test]
     fn base64_is_read_with_and_without_padding_and_garbage_is_nobody() {
-        let padded = BASE64.encode(named("a").to_exchange());
+        let padded = BASE64.encode(named("a").to_exchange(""));
         assert!(padded.ends_with('='), "this length needs padding");
-        assert_eq!(decode(padded.as_bytes()), Some(named("a")));
+        assert_eq!(decode(padded.as_bytes(), &[]), Some(named("a")));
         assert_eq!(
-            decode(padded.trim_end_matches('=').as_bytes()),
+            decode(padded.trim_end_matches('=').as_bytes(), &[]),
             Some(named("a"))
         );
         for garbage in [&b"%%%"[..], b"AAAA", b"\xff", b"=", b"/////w"] {
-            assert_eq!(decode(garbage), None, "{garbage:?}");
+            assert_eq!(decode(garbage, &[]), None, "{garbage:?}");
         }
     }
 

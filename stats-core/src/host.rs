@@ -41,7 +41,7 @@ pub trait Attributes {
     /// Compiles a CEL expression, or says `None` where it does not parse.
     fn compile(&self, expression: &str) -> Option<Expression>;
     /// Evaluates an expression for the current request. A list comes back as
-    /// [pairs](crate::attributes::list). `None` where any part of it is absent.
+    /// [pairs](crate::pairs::list). `None` where any part of it is absent.
     fn evaluate(&self, expression: Expression) -> Option<&[u8]>;
     /// Releases an expression.
     fn forget(&self, expression: Expression);
@@ -72,6 +72,14 @@ pub trait Metrics {
     fn define(&self, kind: MetricKind, stat_name: &str) -> Option<MetricId>;
     /// Records a value as the metric's kind has it.
     fn record(&self, metric: MetricId, value: u64);
+    /// Changes a gauge by so much. Unlike a recorded value, this adds up over several workers.
+    fn change(&self, gauge: MetricId, by: i64);
+}
+
+/// Knows the time.
+pub trait Clock {
+    /// Nanoseconds since some fixed point.
+    fn now(&self) -> u64;
 }
 
 /// How much a log line matters.
@@ -92,6 +100,6 @@ pub trait Log {
 }
 
 /// A whole host.
-pub trait Host: Headers + Attributes + Metrics + Log {}
+pub trait Host: Headers + Attributes + Metrics + Clock + Log {}
 
-impl<T: Headers + Attributes + Metrics + Log> Host for T {}
+impl<T: Headers + Attributes + Metrics + Clock + Log> Host for T {}

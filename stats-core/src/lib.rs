@@ -11,10 +11,13 @@
 //! |---|---|
 //! | [`plugin`] | what happens in each callback of a request |
 //! | [`exchange`], [`workload`] | how peers introduce themselves, and what a workload is |
+//! | [`discovery`], [`sources`] | where else a peer may come from, and in which order |
 //! | [`attributes`] | what is asked of the host once a request has ended |
-//! | [`service`] | which service was asked for |
+//! | [`service`], [`clusters`] | which service was asked for |
 //! | [`dimensions`] | the 25 labels, and where each comes from |
 //! | [`stats`], [`series`] | how a request finds its series without looking at a label |
+//! | [`plan`], [`cel`] | what a configuration changes: labels, conditions, metrics of one's own |
+//! | [`started`], [`operation`] | what Istio does not have |
 //! | [`stat_name`], [`response_flags`], [`metrics`] | how it is all spelled |
 //! | [`config`] | what can be configured |
 //!
@@ -57,19 +60,27 @@
 extern crate alloc;
 
 pub mod attributes;
+pub mod cel;
+pub mod clusters;
 pub mod config;
 pub mod dimensions;
+pub mod discovery;
 pub mod exchange;
 pub mod exposition;
 pub mod histogram;
 pub mod host;
 pub mod metrics;
+pub mod operation;
+pub mod pairs;
+pub mod plan;
 pub mod plugin;
 pub mod proto;
 pub mod registry;
 pub mod response_flags;
 pub mod series;
 pub mod service;
+pub mod sources;
+pub mod started;
 pub mod stat_name;
 pub mod stats;
 pub mod workload;

@@ -2,8 +2,8 @@
 
 use crate::host::MetricKind;
 
-/// What every metric's name begins with.
-pub const PREFIX: &str = "istio_";
+/// What every metric's name begins with unless configured; a `_` follows.
+pub const PREFIX: &str = "istio";
 
 /// A metric recorded once for each finished HTTP request, with all labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,4 +46,78 @@ impl HttpMetric {
             }
         }
     }
+}
+
+/// A metric of a gRPC request's messages, with the first 20 labels. It grows while the request is
+/// open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageMetric {
+    /// Messages from the client.
+    RequestMessagesTotal,
+    /// Messages to the client.
+    ResponseMessagesTotal,
+}
+
+impl MessageMetric {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::RequestMessagesTotal, Self::ResponseMessagesTotal];
+    /// How many of the standard labels it has.
+    pub const LABELS: usize = 20;
+
+    /// The name behind [`PREFIX`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RequestMessagesTotal => "request_messages_total",
+            Self::ResponseMessagesTotal => "response_messages_total",
+        }
+    }
+}
+
+/// A metric that Istio does not have; off unless configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtraMetric {
+    /// Requests counted as they begin.
+    RequestsStartedTotal,
+    /// Requests that have begun and not ended.
+    RequestsInFlight,
+    /// From the request's headers to the response's, in milliseconds: what a stream's duration
+    /// hides.
+    ResponseFirstByte,
+}
+
+impl ExtraMetric {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::RequestsStartedTotal,
+        Self::RequestsInFlight,
+        Self::ResponseFirstByte,
+    ];
+
+    /// The name behind [`PREFIX`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RequestsStartedTotal => "requests_started_total",
+            Self::RequestsInFlight => "requests_in_flight",
+            Self::ResponseFirstByte => "response_first_byte_milliseconds",
+        }
+    }
+}
+
+/// The TCP metrics: a configuration may name them.
+const TCP: [&str; 4] = [
+    "tcp_connections_opened_total",
+    "tcp_connections_closed_total",
+    "tcp_sent_bytes_total",
+    "tcp_received_bytes_total",
+];
+
+/// Whether this is the name of a metric of ours, which nobody can define anew.
+pub fn is_standard(name: &str) -> bool {
+    HttpMetric::ALL.iter().any(|metric| metric.name() == name)
+        || MessageMetric::ALL
+            .iter()
+            .any(|metric| metric.name() == name)
+        || ExtraMetric::ALL.iter().any(|metric| metric.name() == name)
+        || TCP.contains(&name)
+        || name == "build"
 }

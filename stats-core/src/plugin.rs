@@ -3,26 +3,30 @@
 //! What the exchange does is in [`exchange`](crate::exchange), what becomes of a finished request
 //! in [`stats`](crate::stats).
 
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use prost::Message;
 
 use crate::attributes;
-use crate::config::{Config, ConfigError};
-use crate::dimensions::Reporter;
-use crate::exchange::{Exchange, Received};
+use crate::clusters::Clusters;
+use crate::config::{Config, ConfigError, ReporterKind};
+use crate::dimensions::{Protocol, Reporter};
+use crate::discovery;
+use crate::exchange::{Exchange, Received, UnknownReason};
 use crate::host::{HeaderMap, Host, LogLevel};
-use crate::proto::Node;
-use crate::stats::{self, Stats};
+use crate::metrics::ExtraMetric;
+use crate::proto::{self, Node};
+use crate::started::Started;
+use crate::stats::{self, Learned, Messages, Stats};
 use crate::workload::Workload;
 
-/// How often [`Plugin::on_tick`] wants to be called, in milliseconds.
-pub const TICK_MILLISECONDS: u32 = 5_000;
-
-/// The filter state `wasm.downstream_peer`, by the name under which it is declared.
-const DOWNSTREAM_PEER: &str = "downstream_peer";
-/// The filter state `wasm.upstream_peer`.
-const UPSTREAM_PEER: &str = "upstream_peer";
+const CONTENT_TYPE: &str = "content-type";
+/// Clusters are looked at again this often where nothing is reported in between.
+const DEFAULT_TICK_MILLISECONDS: u128 = 5_000;
+/// A tick enters the module on every worker.
+const LEAST_TICK_MILLISECONDS: u128 = 100;
 
 /// What a plugin does, by its `root_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +58,18 @@ pub enum Direction {
     Inbound,
     /// Away from it; a gateway's requests are treated alike.
     Outbound,
+    /// Through a waypoint: from a caller's proxy to the called's.
+    Waypoint,
 }
 
 impl Direction {
-    /// That of the listener of the current request.
-    fn of_listener(host: &impl Host) -> Self {
-        match host
-            .attribute(attributes::LISTENER_DIRECTION)
-            .and_then(attributes::integer)
-        {
-            Some(1) => Self::Inbound,
-            _ => Self::Outbound,
+    /// That of the current request's listener, unless the configuration says what the proxy is.
+    fn of_listener(host: &impl Host, config: &Config) -> Self {
+        let direction = host.attribute(attributes::LISTENER_DIRECTION);
+        match (config.reporter, direction.and_then(attributes::integer)) {
+            (ReporterKind::ServerGateway, _) => Self::Waypoint,
+            (ReporterKind::Unspecified, Some(1)) => Self::Inbound,
+            (ReporterKind::Unspecified, _) => Self::Outbound,
         }
     }
 
@@ -72,7 +77,18 @@ impl Direction {
         match self {
             Self::Inbound => Reporter::Destination,
             Self::Outbound => Reporter::Source,
+            Self::Waypoint => Reporter::Waypoint,
         }
+    }
+
+    /// Whether the other proxy is the caller's.
+    const fn faces_downstream(self) -> bool {
+        matches!(self, Self::Inbound | Self::Waypoint)
+    }
+
+    /// Whether the other proxy is the called's.
+    const fn faces_upstream(self) -> bool {
+        matches!(self, Self::Outbound | Self::Waypoint)
     }
 }
 
@@ -81,6 +97,8 @@ pub struct Plugin {
     role: Role,
     config: Config,
     id: String,
+    /// This proxy's workload as the exchange sends it.
+    introduction: Vec<u8>,
     local: Workload,
     /// Set up by the first request: the host does not tell the listener's direction before.
     side: Option<Side>,
@@ -89,15 +107,25 @@ pub struct Plugin {
 /// What a plugin is once its direction is known.
 struct Side {
     direction: Direction,
+    clusters: Clusters,
     exchange: Option<Exchange>,
     publishes: bool,
+    skips_external: bool,
     stats: Option<Stats>,
+    started: Option<Started>,
+    takes_first_byte: bool,
 }
 
 /// What is remembered of a request between its callbacks.
 #[derive(Debug, Default)]
 pub struct Stream {
-    received: Received,
+    downstream: Received,
+    upstream: Option<Received>,
+    protocol: Option<Protocol>,
+    messages: Messages,
+    began_at: Option<u64>,
+    first_byte: Option<u64>,
+    in_flight: bool,
 }
 
 impl Plugin {
@@ -112,7 +140,7 @@ impl Plugin {
     ) -> Result<Self, ConfigError> {
         let role = Role::of(root_id).ok_or_else(|| ConfigError {
             path: "root_id".into(),
-            problem: alloc::format!(
+            problem: format!(
                 "found {:?}, wants \"\" or \"telemetry\", \"metadata_exchange\", \"stats\", \
                  \"stats_inbound\" or \"stats_outbound\"",
                 String::from_utf8_lossy(root_id)
@@ -120,65 +148,153 @@ impl Plugin {
         })?;
         let (config, warnings) = Config::parse(configuration)?;
         for warning in &warnings {
-            host.log(LogLevel::Warn, warning);
+            host.log(LogLevel::Warn, &format!("mixerless: {warning}"));
         }
         let node = host
             .attribute(attributes::NODE)
             .and_then(|bytes| Node::decode(bytes).ok())
             .unwrap_or_default();
         if role != Role::MetadataExchange {
-            stats::define_build(host, &node);
+            stats::define_build(host, &node, &config);
         }
+        let local = Workload::from_node(&node, &config.additional_labels);
+        let owner = node
+            .metadata
+            .as_ref()
+            .map_or("", |fields| proto::text(fields, "OWNER"));
         Ok(Self {
             role,
+            introduction: local.to_exchange(owner),
+            local,
             config,
-            local: Workload::from_node(&node),
             id: node.id,
             side: None,
         })
     }
 
+    /// How often [`Self::on_tick`] wants to be called, in milliseconds.
+    pub fn tick_milliseconds(&self) -> u32 {
+        let wanted = self.config.tcp_reporting_duration.as_millis();
+        let wanted = if wanted == 0 {
+            DEFAULT_TICK_MILLISECONDS
+        } else {
+            wanted
+        };
+        u32::try_from(wanted.max(LEAST_TICK_MILLISECONDS)).unwrap_or(u32::MAX)
+    }
+
     /// The request's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, stream: &mut Stream) {
         let side = self.side(host);
-        let Some(exchange) = &mut side.exchange else {
-            return;
-        };
-        match side.direction {
-            Direction::Inbound => {
-                stream.received = exchange.receive(host, HeaderMap::Request);
-                side.publish(host, stream);
-            }
-            Direction::Outbound => exchange.send(host),
+        if side.stats.is_some() {
+            let content_type = host.header(HeaderMap::Request, CONTENT_TYPE);
+            stream.protocol = Some(Protocol::of(content_type));
+        }
+        if side.takes_first_byte {
+            stream.began_at = Some(host.now());
+        }
+        if let Some(started) = &side.started {
+            started.begin(host);
+            stream.in_flight = true;
+        }
+        if side.direction.faces_downstream()
+            && let Some(exchange) = &mut side.exchange
+        {
+            stream.downstream = exchange.receive_request(host);
+            side.publish(host, discovery::DOWNSTREAM_PEER, &stream.downstream);
+        }
+        if side.direction.faces_upstream() {
+            side.introduce(host);
         }
     }
 
     /// The response's headers are here.
     pub fn on_response_headers(&mut self, host: &impl Host, stream: &mut Stream) {
         let side = self.side(host);
-        let Some(exchange) = &mut side.exchange else {
-            return;
-        };
-        match side.direction {
-            Direction::Inbound => exchange.answer(host, &stream.received),
-            Direction::Outbound => {
-                stream.received = exchange.receive(host, HeaderMap::Response);
-                side.publish(host, stream);
-            }
+        if let Some(began_at) = stream.began_at {
+            stream.first_byte = Some(host.now().saturating_sub(began_at));
+        }
+        if side.direction.faces_upstream()
+            && let Some(exchange) = &mut side.exchange
+        {
+            let received = exchange.receive_response(host);
+            side.publish(host, discovery::UPSTREAM_PEER, &received);
+            stream.upstream = Some(received);
+        }
+        if side.direction.faces_downstream()
+            && let Some(exchange) = &side.exchange
+        {
+            exchange.answer(host, &stream.downstream);
+        }
+        if stream.protocol == Some(Protocol::Grpc)
+            && let Some(stats) = &mut side.stats
+        {
+            stats.begin_messages(host, &mut stream.messages);
         }
     }
 
     /// The request has ended.
-    pub fn on_log(&mut self, host: &impl Host, stream: &Stream) {
-        if let Some(stats) = &mut self.side(host).stats {
-            stats.count(host, stream.received.peer.as_ref());
+    pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
+        self.on_done(host, stream);
+        let Side {
+            direction,
+            clusters,
+            exchange,
+            stats: Some(stats),
+            ..
+        } = self.side(host)
+        else {
+            return;
+        };
+        let exchanged = exchange.is_some();
+        // A request that was refused before its headers got here has none noted.
+        let protocol = stream
+            .protocol
+            .unwrap_or_else(|| Protocol::of(host.header(HeaderMap::Request, CONTENT_TYPE)));
+        let mut messages = stream.messages;
+        let learned = stream.learned(*direction, exchanged, protocol);
+        stats.count(host, clusters, learned, &mut messages);
+    }
+
+    /// A request is gone, whether or not it was logged.
+    pub fn on_done(&mut self, host: &impl Host, stream: &mut Stream) {
+        if core::mem::take(&mut stream.in_flight)
+            && let Some(started) = &self.side(host).started
+        {
+            started.end(host);
         }
     }
 
-    /// Some time has passed: see [`TICK_MILLISECONDS`].
+    /// Some time has passed: see [`Self::tick_milliseconds`].
     pub fn on_tick(&mut self) {
-        if let Some(stats) = self.side.as_mut().and_then(|side| side.stats.as_mut()) {
-            stats.tick();
+        if let Some(side) = &mut self.side {
+            side.clusters.tick();
+            if let Some(stats) = &mut side.stats {
+                stats.tick();
+            }
+        }
+    }
+
+    /// Whether a request wants [`Self::on_report`] after every tick.
+    pub fn reports(&self, stream: &Stream) -> bool {
+        stream.protocol == Some(Protocol::Grpc) && !self.config.tcp_reporting_duration.is_zero()
+    }
+
+    /// Reports what grows while a request is open. The host's current request is this one, and of
+    /// it only attributes can be read.
+    pub fn on_report(&mut self, host: &impl Host, stream: &mut Stream) {
+        if let Side {
+            direction,
+            clusters,
+            stats: Some(stats),
+            ..
+        } = self.side(host)
+        {
+            // Why a peer is unknown does not matter before the end.
+            let learned = stream.learned(*direction, false, Protocol::Grpc);
+            let mut messages = stream.messages;
+            stats.report_messages(host, clusters, learned, &mut messages, false);
+            stream.messages = messages;
         }
     }
 
@@ -194,47 +310,78 @@ impl Plugin {
             role,
             config,
             id,
+            introduction,
             local,
             side,
         } = self;
-        side.get_or_insert_with(|| Side::new(host, *role, config, id, local))
+        side.get_or_insert_with(|| {
+            let direction = Direction::of_listener(host, config);
+            let (exchanges, counts) = match role {
+                Role::Telemetry => (true, true),
+                Role::MetadataExchange => (true, false),
+                Role::Stats => (false, true),
+            };
+            let publishes = exchanges && (config.publish_peer || !counts);
+            if publishes {
+                host.declare_struct(discovery::DOWNSTREAM_PEER);
+                host.declare_struct(discovery::UPSTREAM_PEER);
+            }
+            let reporter = direction.reporter();
+            Side {
+                direction,
+                clusters: Clusters::new(config.max_series),
+                exchange: exchanges.then(|| Exchange::new(id, introduction, config)),
+                publishes,
+                skips_external: config.skip_external_clusters,
+                stats: counts.then(|| Stats::new(host, config, reporter, exchanges, local)),
+                started: counts
+                    .then(|| Started::new(host, config, reporter, local))
+                    .flatten(),
+                takes_first_byte: counts
+                    && config
+                        .extra_metrics
+                        .contains(&ExtraMetric::ResponseFirstByte),
+            }
+        })
     }
 }
 
 impl Side {
-    fn new(host: &impl Host, role: Role, config: &Config, id: &str, local: &Workload) -> Self {
-        let direction = Direction::of_listener(host);
-        let (exchanges, counts) = match role {
-            Role::Telemetry => (true, true),
-            Role::MetadataExchange => (true, false),
-            Role::Stats => (false, true),
+    /// Introduces this proxy to the upstream, unless its cluster is not to be introduced to.
+    fn introduce(&mut self, host: &impl Host) {
+        let Some(exchange) = &self.exchange else {
+            return;
         };
-        let publishes = exchanges && !counts;
-        if publishes {
-            host.declare_struct(peer_state(direction));
-        }
-        Self {
-            direction,
-            exchange: exchanges.then(|| Exchange::new(id, local, config.max_peer_cache_size)),
-            publishes,
-            stats: counts.then(|| {
-                let peer_state = (!exchanges).then(|| peer_state(direction));
-                Stats::new(host, config, direction.reporter(), peer_state, local)
-            }),
+        let name = host.attribute(attributes::CLUSTER_NAME).unwrap_or_default();
+        let cluster = self.clusters.find(host, name);
+        if cluster.disables_exchange || (self.skips_external && cluster.external) {
+            exchange.withhold(host);
+        } else {
+            exchange.send(host);
         }
     }
 
-    fn publish(&self, host: &impl Host, stream: &Stream) {
-        if let (true, Some(peer)) = (self.publishes, &stream.received.peer) {
-            host.publish(peer_state(self.direction), &peer.workload.to_filter_state());
+    fn publish(&self, host: &impl Host, name: &str, received: &Received) {
+        if let (true, Some(peer)) = (self.publishes, &received.peer) {
+            host.publish(name, &peer.workload.to_filter_state());
         }
     }
 }
 
-/// The filter state that holds the peer of a request in this direction.
-fn peer_state(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Inbound => DOWNSTREAM_PEER,
-        Direction::Outbound => UPSTREAM_PEER,
+impl Stream {
+    fn learned(&self, direction: Direction, exchanged: bool, protocol: Protocol) -> Learned<'_> {
+        let upstream = self.upstream.as_ref();
+        Learned {
+            downstream: self.downstream.peer.as_ref(),
+            upstream: upstream.and_then(|received| received.peer.as_ref()),
+            reason: match (direction, upstream) {
+                _ if !exchanged => UnknownReason::NoMetadata,
+                (Direction::Outbound, Some(received)) => received.reason,
+                (Direction::Outbound, None) => UnknownReason::NoResponse,
+                (Direction::Inbound | Direction::Waypoint, _) => self.downstream.reason,
+            },
+            protocol,
+            first_byte: self.first_byte,
+        }
     }
 }

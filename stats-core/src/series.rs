@@ -4,51 +4,62 @@
 //! Texts that recur together (a peer's, a service's, a connection's) are interned once, and the key
 //! holds their numbers. Everything here is bounded by the one limit on series.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::dimensions::Outcome;
-use crate::host::{MetricId, Metrics};
-use crate::metrics::{HttpMetric, PREFIX};
+use crate::exchange::UnknownReason;
+use crate::host::MetricId;
 
 /// Which label set a request has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesKey {
     /// The peer's workload, interned.
     pub peer: u32,
+    /// A waypoint's other peer, interned.
+    pub upstream: u32,
     /// The connection's principals, interned.
     pub principals: u32,
     /// The service, interned.
     pub service: u32,
+    /// What the user's expressions say, interned; zero where there are none.
+    pub custom: u32,
+    /// The operation's number.
+    pub operation: Option<u32>,
+    /// Why the peer is not known.
+    pub reason: UnknownReason,
     /// How the request ended.
     pub outcome: Outcome,
 }
 
-/// The metrics of one label set.
-pub type HttpMetrics = [Option<MetricId>; HttpMetric::ALL.len()];
-
-/// The series of the HTTP metrics.
+/// From label sets to the metrics that count them. A label set's metrics have one number.
 pub struct Series {
     limit: usize,
-    known: HashMap<SeriesKey, HttpMetrics>,
-    overflow: Option<HttpMetrics>,
+    /// How many metrics each label set has.
+    width: usize,
+    known: HashMap<SeriesKey, u32>,
+    overflow: Option<u32>,
+    /// The metrics of label set `n` begin at `n * width`; `None` for one that is dropped.
+    metrics: Vec<Option<MetricId>>,
 }
 
 impl Series {
-    /// A table of at most `limit` label sets; what exceeds it is counted in one more.
-    pub fn new(limit: usize) -> Self {
+    /// A table of at most `limit` label sets of `width` metrics each; what exceeds it is counted in
+    /// one more.
+    pub fn new(limit: usize, width: usize) -> Self {
         Self {
             limit,
+            width,
             known: HashMap::new(),
             overflow: None,
+            metrics: Vec::new(),
         }
     }
 
-    /// The metrics of a label set that was seen before.
-    pub fn find(&self, key: &SeriesKey) -> Option<HttpMetrics> {
+    /// The number of a label set that was seen before.
+    pub fn find(&self, key: &SeriesKey) -> Option<u32> {
         self.known.get(key).copied()
     }
 
@@ -57,36 +68,38 @@ impl Series {
         self.known.len() < self.limit
     }
 
-    /// Defines the metrics of a new label set, given as a
-    /// [stat name's prefix](crate::dimensions::Facts::stat_name_prefix).
-    pub fn add(&mut self, host: &impl Metrics, key: SeriesKey, prefix: String) -> HttpMetrics {
-        let metrics = define(host, prefix);
-        self.known.insert(key, metrics);
-        metrics
+    /// Adds a new label set with its metrics.
+    pub fn add(&mut self, key: SeriesKey, metrics: impl Iterator<Item = Option<MetricId>>) -> u32 {
+        let number = self.append(metrics);
+        self.known.insert(key, number);
+        number
     }
 
-    /// The metrics that count what does not fit, defined on first use. `first` says whether this is
-    /// that use.
-    pub fn overflow(
-        &mut self,
-        host: &impl Metrics,
-        prefix: impl FnOnce() -> String,
-    ) -> (HttpMetrics, bool) {
-        match self.overflow {
-            Some(metrics) => (metrics, false),
-            None => (*self.overflow.insert(define(host, prefix())), true),
-        }
+    /// The number of what does not fit, once it is there.
+    pub fn overflow(&self) -> Option<u32> {
+        self.overflow
     }
-}
 
-fn define(host: &impl Metrics, mut name: String) -> HttpMetrics {
-    let prefix = name.len();
-    HttpMetric::ALL.map(|metric| {
-        name.truncate(prefix);
-        name.push_str(PREFIX);
-        name.push_str(metric.name());
-        host.define(metric.kind(), &name)
-    })
+    /// Adds the metrics of what does not fit.
+    pub fn add_overflow(&mut self, metrics: impl Iterator<Item = Option<MetricId>>) -> u32 {
+        let number = self.append(metrics);
+        *self.overflow.insert(number)
+    }
+
+    /// The metrics of a label set.
+    pub fn metrics(&self, number: u32) -> &[Option<MetricId>] {
+        let start = number as usize * self.width;
+        self.metrics
+            .get(start..start + self.width)
+            .unwrap_or_default()
+    }
+
+    fn append(&mut self, metrics: impl Iterator<Item = Option<MetricId>>) -> u32 {
+        let number = self.metrics.len() / self.width.max(1);
+        self.metrics.extend(metrics.take(self.width));
+        self.metrics.resize((number + 1) * self.width, None);
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
 }
 
 /// Numbers for contents: the same content has the same number for as long as the interner lives.
@@ -142,7 +155,7 @@ impl<T> Interner<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
 
     fn number(interner: &mut Interner<String>, text: &str) -> Option<u32> {
         interner.number(text, |known| known == text, || text.to_string())

@@ -4,9 +4,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use prost::Message;
-
-use crate::proto::{self, Kind, Metadata};
+use crate::proto::{self, Kind, Struct};
 use crate::stat_name::bounded;
 
 /// A service, as the labels `destination_service`, `…_name` and `…_namespace` show it. A field
@@ -72,22 +70,18 @@ const CATCH_ALLS: [&str; 5] = [
 ];
 
 impl Cluster {
-    /// Reads a cluster's name and its metadata, a serialized `envoy.config.core.v3.Metadata`.
-    pub fn read(name: &[u8], metadata: Option<&[u8]>) -> Self {
+    /// Reads a cluster's name and the `istio` part of its metadata.
+    pub fn read(name: &[u8], istio: Option<&Struct>) -> Self {
         if let Some(name) = CATCH_ALLS
             .into_iter()
             .find(|known| known.as_bytes() == name)
         {
             return Self::CatchAll(name.into());
         }
-        metadata
-            .and_then(|bytes| Metadata::decode(bytes).ok())
-            .and_then(|metadata| Self::first_service(&metadata))
-            .unwrap_or_default()
+        istio.and_then(Self::first_service).unwrap_or_default()
     }
 
-    fn first_service(metadata: &Metadata) -> Option<Self> {
-        let istio = metadata.filter_metadata.get("istio")?;
+    fn first_service(istio: &Struct) -> Option<Self> {
         let Some(Kind::ListValue(services)) = &istio.fields.get("services")?.kind else {
             return None;
         };
@@ -163,16 +157,15 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{ListValue, Struct, Value};
+    use crate::proto::{ListValue, Value};
     use alloc::collections::BTreeMap;
-    use alloc::vec::Vec;
 
     fn value(kind: Kind) -> Value {
         Value { kind: Some(kind) }
     }
 
-    /// Cluster metadata with one `istio.services` entry.
-    fn metadata(service: &[(&str, &str)]) -> Vec<u8> {
+    /// The `istio` part of cluster metadata with one service.
+    fn metadata(service: &[(&str, &str)]) -> Struct {
         let fields = service
             .iter()
             .map(|(k, v)| ((*k).into(), proto::text_value(v)));
@@ -182,11 +175,9 @@ mod tests {
         let services = value(Kind::ListValue(ListValue {
             values: [service].into(),
         }));
-        let istio = Struct {
+        Struct {
             fields: BTreeMap::from([("services".into(), services)]),
-        };
-        let filter_metadata = BTreeMap::from([("istio".into(), istio)]);
-        Metadata { filter_metadata }.encode_to_vec()
+        }
     }
 
     fn service<'a>(cluster: &'a Cluster, route: &[u8]) -> [&'a str; 3] {
@@ -232,8 +223,8 @@ mod tests {
 
     #[test]
     fn a_cluster_that_tells_nothing_leaves_it_to_the_authority() {
-        for metadata in [None, Some(&b"\xff\xff"[..]), Some(b"")] {
-            let cluster = Cluster::read(b"c", metadata);
+        for istio in [None, Some(&Struct::default()), Some(&metadata(&[]))] {
+            let cluster = Cluster::read(b"c", istio);
             assert_eq!(service(&cluster, b""), ["authority:80", "authority:80", ""]);
         }
     }

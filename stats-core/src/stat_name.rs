@@ -31,15 +31,17 @@ pub fn tag_regex(label: &str) -> String {
     alloc::format!("({label}=\\.=(.*?);\\.;)")
 }
 
-/// The stat name of `istio_build`, which has a form of its own.
-pub fn build(version: &str) -> String {
+/// The stat name of the gauge `build`, which has a form of its own.
+pub fn build(version: &str, prefix: &str) -> String {
     let mut name = String::from("component.proxy.tag.");
     let version = version.as_bytes().iter().map(|&b| match b {
         b';' => b'_',
         other => other,
     });
     push_neutral(&mut name, &version.collect::<Vec<u8>>());
-    name.push_str(";.istio_build");
+    name.push_str(";.");
+    name.push_str(prefix);
+    name.push_str("_build");
     name
 }
 
@@ -128,10 +130,16 @@ mod tests {
 
     #[test]
     fn the_build_name_keeps_its_form_whatever_the_version() {
-        assert_eq!(build("1.24.0"), "component.proxy.tag.1.24.0;.istio_build");
-        assert_eq!(build("1;.2"), "component.proxy.tag.1_.2;.istio_build");
         assert_eq!(
-            parse(&build("1.24.0")),
+            build("1.24.0", "istio"),
+            "component.proxy.tag.1.24.0;.istio_build"
+        );
+        assert_eq!(
+            build("1;.2", "istio"),
+            "component.proxy.tag.1_.2;.istio_build"
+        );
+        assert_eq!(
+            parse(&build("1.24.0", "istio")),
             Some((
                 vec![("component", "proxy"), ("tag", "1.24.0")],
                 "istio_build"

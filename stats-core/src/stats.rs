@@ -8,18 +8,19 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-use prost::Message;
-
 use crate::attributes::{self, Ended, Ends, Query};
+use crate::clusters::Clusters;
 use crate::config::Config;
 use crate::dimensions::{self, Facts, Outcome, Principals, Protocol, Reporter};
-use crate::exchange::{Peer, PeerCache};
-use crate::host::{HeaderMap, Host, LogLevel, MetricKind};
-use crate::metrics::HttpMetric;
-use crate::proto::{self, Node, Struct};
-use crate::series::{HttpMetrics, Interner, Series, SeriesKey};
-use crate::service::{Cluster, Service};
+use crate::discovery::{self, Discovery};
+use crate::exchange::{Peer, UnknownReason};
+use crate::host::{HeaderMap, Host, LogLevel, MetricId, MetricKind};
+use crate::metrics::{HttpMetric, MessageMetric};
+use crate::operation::Operations;
+use crate::plan::{Custom, Extras, Plan, PlannedMetric, PlannedValue};
+use crate::proto::{self, Node};
+use crate::series::{Interner, Series, SeriesKey};
+use crate::service::Service;
 use crate::stat_name;
 use crate::workload::Workload;
 
@@ -30,97 +31,275 @@ pub struct Stats {
     reporter: Reporter,
     local: Workload,
     authority_names_services: bool,
+    zero_initialize: bool,
+    operations: Operations,
+    reasons: bool,
     query: Query,
-    published_peers: Option<PublishedPeers>,
-    clusters: Clusters,
+    plan: Plan,
+    downstream: Discovery,
+    upstream: Discovery,
     connections: Connections,
     peers: Interner<Workload>,
     nobody: Option<u32>,
     principals: Interner<Principals<Box<[u8]>>>,
     services: Interner<Service<Box<[u8]>>>,
+    customs: Interner<Custom<Box<[u8]>>>,
     series: Series,
+    messages: Series,
+    values: Vec<u8>,
+    numbers: Vec<u64>,
+}
+
+/// What a request's earlier callbacks learned of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Learned<'a> {
+    /// The peer downstream, from an exchange in this filter.
+    pub downstream: Option<&'a Rc<Peer>>,
+    /// The peer upstream, from an exchange in this filter.
+    pub upstream: Option<&'a Rc<Peer>>,
+    /// Why the peer that matters here is not known.
+    pub reason: UnknownReason,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The time to the response's headers, in nanoseconds.
+    pub first_byte: Option<u64>,
+}
+
+/// The gRPC messages of a request that have been reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    request: u64,
+    response: u64,
+    /// What the user's expressions said when they were first asked.
+    custom: Option<u32>,
 }
 
 impl Stats {
-    /// Statistics that nothing has been counted in. `peer_state` is the filter state to find the
-    /// peer in, where another filter does the exchange.
+    /// Statistics that nothing has been counted in. `exchanged` says whether this filter exchanges
+    /// metadata itself.
     pub fn new(
         host: &impl Host,
         config: &Config,
         reporter: Reporter,
-        peer_state: Option<&'static str>,
+        exchanged: bool,
         local: &Workload,
     ) -> Self {
+        let plan = Plan::compile(host, config);
         let mut peers = Interner::new(config.max_series);
-        let nobody = Workload::default();
+        let known = |known: &Workload| *known == Workload::UNKNOWN;
+        let nobody = peers.number(&Workload::UNKNOWN, known, || Workload::UNKNOWN);
         Self {
             reporter,
             local: local.clone(),
             authority_names_services: !config.disable_host_header_fallback,
+            zero_initialize: config.zero_initialize,
+            operations: config.request_operations.clone(),
+            reasons: config.peer_unknown_reason,
             query: Query::compile(host, reporter),
-            published_peers: peer_state.map(|name| PublishedPeers {
-                name,
-                decoded: PeerCache::new(config.max_peer_cache_size),
-            }),
-            clusters: Clusters::new(config.max_series),
+            downstream: Discovery::new(config, discovery::DOWNSTREAM, exchanged),
+            upstream: Discovery::new(config, discovery::UPSTREAM, exchanged),
             connections: Connections::default(),
-            nobody: peers.number(&nobody, |known| *known == nobody, Workload::default),
+            nobody,
             peers,
             principals: Interner::new(config.max_series),
             services: Interner::new(config.max_series),
-            series: Series::new(config.max_series),
+            customs: Interner::new(config.max_series),
+            series: Series::new(config.max_series, plan.at_end.len()),
+            messages: Series::new(config.max_series, plan.messages.len()),
+            plan,
+            values: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 
-    /// Counts a request that has ended. `peer` is what the exchange in this filter learned.
-    pub fn count(&mut self, host: &impl Host, peer: Option<&Rc<Peer>>) {
-        let protocol = Protocol::of(host.header(HeaderMap::Request, "content-type"));
+    /// Counts a request that has ended.
+    pub fn count(
+        &mut self,
+        host: &impl Host,
+        clusters: &mut Clusters,
+        learned: Learned<'_>,
+        messages: &mut Messages,
+    ) {
+        if learned.protocol == Protocol::Grpc {
+            self.report_messages(host, clusters, learned, messages, true);
+        }
         let ended = self.query.ask(host);
         let outcome = Outcome {
-            protocol,
+            protocol: learned.protocol,
             response_code: ended.response_code,
             response_flags: ended.response_flags,
-            grpc_status: match protocol {
+            grpc_status: match learned.protocol {
                 Protocol::Grpc => grpc_status(host),
                 Protocol::Http => None,
             },
         };
-        let metrics = match self.key(host, peer, &ended, outcome) {
-            Some(key) => self.series.find(&key).or_else(|| self.add(host, key)),
-            None => None,
+        let custom = self.custom(host);
+        let key = custom.and_then(|custom| {
+            Some(SeriesKey {
+                custom,
+                operation: self.operation(host),
+                ..self.key(host, clusters, learned, &ended, outcome)?
+            })
+        });
+        let number = key.and_then(|key| self.series.find(&key).or_else(|| self.add(host, key)));
+        let number = number.unwrap_or_else(|| self.overflow(host));
+        for (metric, id) in self.plan.at_end.iter().zip(self.series.metrics(number)) {
+            let value = match metric.value {
+                PlannedValue::Http(http) => http_value(http, &ended),
+                PlannedValue::FirstByte => learned.first_byte.map(milliseconds),
+                PlannedValue::Number(at) => self.numbers.get(at).copied(),
+                PlannedValue::Messages(_) => None,
+            };
+            if let (Some(id), Some(value)) = (id, value) {
+                host.record(*id, value);
+            }
+        }
+    }
+
+    /// Asks the user's expressions about a gRPC request whose answer has begun: the labels of its
+    /// messages are those of that moment, for later there is nobody to ask.
+    pub fn begin_messages(&mut self, host: &impl Host, messages: &mut Messages) {
+        if self.plan.is_custom() && host.attribute(attributes::GRPC_MESSAGES).is_some() {
+            messages.custom = self.custom(host);
+        }
+    }
+
+    /// Counts the messages of a gRPC request since the last time, if its peer is known or it has
+    /// ended.
+    pub fn report_messages(
+        &mut self,
+        host: &impl Host,
+        clusters: &mut Clusters,
+        learned: Learned<'_>,
+        messages: &mut Messages,
+        ended: bool,
+    ) {
+        let Some(now) = host
+            .attribute(attributes::GRPC_MESSAGES)
+            .and_then(message_counts)
+        else {
+            return;
         };
-        record(host, metrics.unwrap_or_else(|| self.overflow(host)), &ended);
+        let new = Messages {
+            request: now.request.saturating_sub(messages.request),
+            response: now.response.saturating_sub(messages.response),
+            custom: messages.custom,
+        };
+        let custom = match messages.custom {
+            None => self.custom(host),
+            known => known,
+        };
+        if new.request == 0 && new.response == 0 {
+            return;
+        }
+        // Only what is known while the request is open; the status never is.
+        let outcome = Outcome {
+            protocol: Protocol::Grpc,
+            response_code: 0,
+            response_flags: 0,
+            grpc_status: None,
+        };
+        let open = self.query.ask_while_open(host, ended);
+        let key = self.key(host, clusters, learned, &open, outcome);
+        let Some(key) = key.and_then(|key| {
+            Some(SeriesKey {
+                custom: custom?,
+                ..key
+            })
+        }) else {
+            if ended {
+                let number = self.messages_overflow(host);
+                self.record_messages(host, number, new);
+            }
+            return;
+        };
+        if !ended && Some(key.peer) == self.nobody {
+            return;
+        }
+        let key = SeriesKey {
+            reason: UnknownReason::None,
+            ..key
+        };
+        let number = self
+            .messages
+            .find(&key)
+            .or_else(|| self.add_messages(host, key));
+        let number = number.unwrap_or_else(|| self.messages_overflow(host));
+        self.record_messages(host, number, new);
+        *messages = Messages {
+            custom: messages.custom,
+            ..now
+        };
     }
 
     /// Some time has passed: what may change is looked at again when it is next needed.
     pub fn tick(&mut self) {
-        self.clusters.now = self.clusters.now.wrapping_add(1);
+        self.downstream.tick();
+        self.upstream.tick();
     }
 
     /// Gives back what the host holds.
     pub fn release(&self, host: &impl Host) {
         self.query.forget(host);
+        self.plan.release(host);
+    }
+
+    /// What the user's expressions say of the current request, as a number; `None` where it is new
+    /// and there is no room for it.
+    fn custom(&mut self, host: &impl Host) -> Option<u32> {
+        let conditions = if self.plan.is_custom() {
+            self.plan
+                .evaluate(host, &mut self.values, &mut self.numbers)
+        } else {
+            0
+        };
+        let values = &*self.values;
+        self.customs.number(
+            (conditions, values),
+            |known| known.conditions == conditions && *known.values == *values,
+            || Custom {
+                conditions,
+                values: values.into(),
+            },
+        )
+    }
+
+    fn operation(&self, host: &impl Host) -> Option<u32> {
+        if self.operations.is_empty() {
+            return None;
+        }
+        let header = |name| host.header(HeaderMap::Request, name).unwrap_or_default();
+        self.operations.find(header(":method"), header(":path"))
     }
 
     /// The label set's parts as numbers; `None` where one is new and there is no room for it.
     fn key(
         &mut self,
         host: &impl Host,
-        peer: Option<&Rc<Peer>>,
+        clusters: &mut Clusters,
+        learned: Learned<'_>,
         ended: &Ended<'_>,
         outcome: Outcome,
     ) -> Option<SeriesKey> {
-        let peer = match &mut self.published_peers {
-            None => self.peer(peer),
-            Some(published) => {
-                let peer = published.find(host);
-                self.peer(peer.as_ref())
-            }
+        let (peer, upstream) = match self.reporter {
+            Reporter::Destination => (self.downstream.find(host, learned.downstream), None),
+            Reporter::Source => (self.upstream.find(host, learned.upstream), None),
+            Reporter::Waypoint => (
+                self.downstream.find(host, learned.downstream),
+                self.upstream.find(host, learned.upstream),
+            ),
         };
         Some(SeriesKey {
-            peer: peer?,
+            reason: match (&peer, self.reasons) {
+                (None, true) => learned.reason,
+                _ => UnknownReason::None,
+            },
+            peer: self.peer(peer.as_ref())?,
+            upstream: self.peer(upstream.as_ref())?,
             principals: self.connection(host, ended.ends)?,
-            service: self.service(host, ended)?,
+            service: self.service(host, clusters, ended)?,
+            custom: 0,
+            operation: None,
             outcome,
         })
     }
@@ -167,13 +346,22 @@ impl Stats {
         )
     }
 
-    fn service(&mut self, host: &impl Host, ended: &Ended<'_>) -> Option<u32> {
-        let known = self.clusters.find(host, ended.cluster);
+    fn service(
+        &mut self,
+        host: &impl Host,
+        clusters: &mut Clusters,
+        ended: &Ended<'_>,
+    ) -> Option<u32> {
+        let known = clusters.find(host, ended.cluster);
         let decided = known.cluster.decides(ended.route);
         if decided && known.service.is_some() {
             return known.service;
         }
         let authority = if self.authority_names_services && !decided {
+            // While a request is open, its headers cannot be read: that waits for the end.
+            if ended.is_open {
+                return None;
+            }
             host.header(HeaderMap::Request, ":authority")
                 .unwrap_or_default()
         } else {
@@ -191,16 +379,63 @@ impl Stats {
         number
     }
 
-    /// A new label set's metrics; `None` where there is no room for it.
-    fn add(&mut self, host: &impl Host, key: SeriesKey) -> Option<HttpMetrics> {
+    /// Adds a new label set; `None` where there is no room for it.
+    fn add(&mut self, host: &impl Host, key: SeriesKey) -> Option<u32> {
         if !self.series.has_room() {
             return None;
         }
+        let metrics = self.define(host, &self.plan.at_end, &key)?;
+        let number = self.series.add(key, metrics.into_iter());
+        if self.zero_initialize && Some(key.peer) != self.nobody {
+            self.add_zeroes(host, key);
+        }
+        Some(number)
+    }
+
+    /// The success and the error series beside a new one, so that a query for them finds a zero and
+    /// not nothing.
+    fn add_zeroes(&mut self, host: &impl Host, key: SeriesKey) {
+        let grpc = key.outcome.protocol == Protocol::Grpc;
+        for (response_code, status) in [(200, 0), (500, 13)] {
+            let outcome = Outcome {
+                response_code,
+                response_flags: 0,
+                grpc_status: grpc.then_some(status),
+                ..key.outcome
+            };
+            let key = SeriesKey { outcome, ..key };
+            if self.series.find(&key).is_some() || !self.series.has_room() {
+                continue;
+            }
+            if let Some(metrics) = self.define(host, &self.plan.at_end, &key) {
+                if let Some(Some(requests)) = metrics.first() {
+                    host.record(*requests, 0);
+                }
+                self.series.add(key, metrics.into_iter());
+            }
+        }
+    }
+
+    fn add_messages(&mut self, host: &impl Host, key: SeriesKey) -> Option<u32> {
+        if !self.messages.has_room() {
+            return None;
+        }
+        let metrics = self.define(host, &self.plan.messages, &key)?;
+        Some(self.messages.add(key, metrics.into_iter()))
+    }
+
+    fn define(
+        &self,
+        host: &impl Host,
+        planned: &[PlannedMetric],
+        key: &SeriesKey,
+    ) -> Option<Vec<Option<MetricId>>> {
         let principals = self.principals.get(key.principals)?;
         let facts = Facts {
             reporter: self.reporter,
             local: &self.local,
             peer: self.peers.get(key.peer)?,
+            upstream: self.peers.get(key.upstream)?,
             principals: Principals {
                 peer: &principals.peer,
                 local: &principals.local,
@@ -208,40 +443,77 @@ impl Stats {
             service: self.services.get(key.service)?.view(),
             outcome: key.outcome,
         };
-        let prefix = facts.stat_name_prefix();
-        Some(self.series.add(host, key, prefix))
+        let extras = Extras {
+            custom: self.customs.get(key.custom)?,
+            operation: key
+                .operation
+                .and_then(|number| self.operations.text(number)),
+            reason: key.reason,
+        };
+        let define = |metric: &PlannedMetric| {
+            host.define(metric.kind, &self.plan.stat_name(metric, &facts, extras)?)
+        };
+        Some(planned.iter().map(define).collect())
     }
 
-    fn overflow(&mut self, host: &impl Host) -> HttpMetrics {
-        let reporter = self.reporter;
-        let prefix = || dimensions::overflow_stat_name_prefix(reporter);
-        let (metrics, first) = self.series.overflow(host, prefix);
-        if first {
-            host.log(
-                LogLevel::Warn,
-                "max_series is reached: requests with a new label set are counted in the series \
-                 whose labels say \"overflow\"; raise max_series, or find the label with too many \
-                 values",
-            );
+    fn overflow(&mut self, host: &impl Host) -> u32 {
+        if let Some(number) = self.series.overflow() {
+            return number;
         }
-        metrics
+        let metrics = self.define_overflow(host, &self.plan.at_end);
+        self.series.add_overflow(metrics.into_iter())
+    }
+
+    fn messages_overflow(&mut self, host: &impl Host) -> u32 {
+        if let Some(number) = self.messages.overflow() {
+            return number;
+        }
+        let metrics = self.define_overflow(host, &self.plan.messages);
+        self.messages.add_overflow(metrics.into_iter())
+    }
+
+    fn define_overflow(
+        &self,
+        host: &impl Host,
+        planned: &[PlannedMetric],
+    ) -> Vec<Option<MetricId>> {
+        host.log(
+            LogLevel::Warn,
+            "mixerless: max_series is reached: requests with a new label set are counted in the series whose \
+             labels say \"overflow\"; raise max_series, or find the label with too many values",
+        );
+        let define = |metric: &PlannedMetric| {
+            let name = self.plan.overflow_stat_name(metric, self.reporter.name())?;
+            host.define(metric.kind, &name)
+        };
+        planned.iter().map(define).collect()
+    }
+
+    fn record_messages(&self, host: &impl Host, number: u32, new: Messages) {
+        for (metric, id) in self.plan.messages.iter().zip(self.messages.metrics(number)) {
+            let value = match metric.value {
+                PlannedValue::Messages(MessageMetric::RequestMessagesTotal) => new.request,
+                PlannedValue::Messages(MessageMetric::ResponseMessagesTotal) => new.response,
+                _ => 0,
+            };
+            if let (Some(id), 1..) = (id, value) {
+                host.record(*id, value);
+            }
+        }
     }
 }
 
-fn record(host: &impl Host, metrics: HttpMetrics, ended: &Ended<'_>) {
-    for (metric, id) in HttpMetric::ALL.into_iter().zip(metrics) {
-        let value = match metric {
-            HttpMetric::RequestsTotal => Some(1),
-            HttpMetric::RequestDuration => {
-                ended.duration.map(|ns| ns / NANOSECONDS_PER_MILLISECOND)
-            }
-            HttpMetric::RequestBytes => Some(ended.request_bytes),
-            HttpMetric::ResponseBytes => Some(ended.response_bytes),
-        };
-        if let (Some(id), Some(value)) = (id, value) {
-            host.record(id, value);
-        }
+fn http_value(metric: HttpMetric, ended: &Ended<'_>) -> Option<u64> {
+    match metric {
+        HttpMetric::RequestsTotal => Some(1),
+        HttpMetric::RequestDuration => ended.duration.map(milliseconds),
+        HttpMetric::RequestBytes => Some(ended.request_bytes),
+        HttpMetric::ResponseBytes => Some(ended.response_bytes),
     }
+}
+
+fn milliseconds(nanoseconds: u64) -> u64 {
+    nanoseconds / NANOSECONDS_PER_MILLISECOND
 }
 
 fn grpc_status(host: &impl Host) -> Option<i32> {
@@ -249,8 +521,18 @@ fn grpc_status(host: &impl Host) -> Option<i32> {
     i32::try_from(status).ok()
 }
 
-/// Defines and records `istio_build`: which version runs here.
-pub fn define_build(host: &impl Host, node: &Node) {
+/// `REQUEST,RESPONSE`, as Envoy's gRPC stats filter writes it.
+fn message_counts(text: &[u8]) -> Option<Messages> {
+    let (request, response) = core::str::from_utf8(text).ok()?.split_once(',')?;
+    Some(Messages {
+        request: request.parse().ok()?,
+        response: response.parse().ok()?,
+        custom: None,
+    })
+}
+
+/// Defines and records the gauge `build`: which version runs here.
+pub fn define_build(host: &impl Host, node: &Node, config: &Config) {
     let version = node
         .metadata
         .as_ref()
@@ -260,82 +542,9 @@ pub fn define_build(host: &impl Host, node: &Node) {
     } else {
         version
     };
-    if let Some(build) = host.define(MetricKind::Gauge, &stat_name::build(version)) {
+    let name = stat_name::build(version, &config.stat_prefix);
+    if let Some(build) = host.define(MetricKind::Gauge, &name) {
         host.record(build, 1);
-    }
-}
-
-/// Peers that an exchange filter beside this one publishes as filter state.
-struct PublishedPeers {
-    name: &'static str,
-    decoded: PeerCache,
-}
-
-impl PublishedPeers {
-    fn find(&mut self, host: &impl Host) -> Option<Rc<Peer>> {
-        let value = host.attribute(self.name)?;
-        self.decoded.find_or_decode(value, value, |value| {
-            let fields = Struct::decode(value).ok()?;
-            Some(Workload::from_filter_state(&fields))
-        })
-    }
-}
-
-/// What the clusters' metadata said when it was last looked at.
-///
-/// The control plane may change it under the same name, so each cluster is looked at again once
-/// after every tick.
-struct Clusters {
-    known: HashMap<Vec<u8>, KnownCluster>,
-    limit: usize,
-    now: u32,
-}
-
-struct KnownCluster {
-    looked_at: u32,
-    metadata: Box<[u8]>,
-    cluster: Cluster,
-    /// The number of the service that the cluster alone decides, once it has one.
-    service: Option<u32>,
-}
-
-impl Clusters {
-    fn new(limit: usize) -> Self {
-        Self {
-            known: HashMap::new(),
-            limit,
-            now: 0,
-        }
-    }
-
-    fn find(&mut self, host: &impl Host, name: &[u8]) -> &mut KnownCluster {
-        if self.known.len() > self.limit && !self.known.contains_key(name) {
-            // Clusters come and go with the control plane; the few in use are back at once.
-            self.known.clear();
-        }
-        let now = self.now;
-        let look = || match name {
-            b"" => b"",
-            _ => host
-                .attribute(attributes::CLUSTER_METADATA)
-                .unwrap_or_default(),
-        };
-        let read = |metadata: &[u8]| KnownCluster {
-            looked_at: now,
-            metadata: metadata.into(),
-            cluster: Cluster::read(name, Some(metadata)),
-            service: None,
-        };
-        let known = self.known.entry_ref(name).or_insert_with(|| read(look()));
-        if known.looked_at != now {
-            let metadata = look();
-            if *known.metadata == *metadata {
-                known.looked_at = now;
-            } else {
-                *known = read(metadata);
-            }
-        }
-        known
     }
 }
 

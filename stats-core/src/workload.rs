@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use prost::Message;
 
@@ -16,8 +17,8 @@ pub struct Workload {
     pub instance: String,
     /// Its namespace.
     pub namespace: String,
-    /// The owner's URL, `kubernetes://apis/apps/v1/namespaces/NS/deployments/NAME`.
-    pub owner: String,
+    /// The kind: one that Istio knows, else empty. See [`Workload::known_kind`].
+    pub kind: &'static str,
     /// The workload's name, for Kubernetes the deployment's.
     pub name: String,
     /// The cluster's id.
@@ -36,6 +37,8 @@ pub struct Workload {
     pub app: String,
     /// Its version: see [`Workload::read_labels`].
     pub version: String,
+    /// Labels beyond the standard ones, as configured.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The label of the canonical service.
@@ -57,13 +60,29 @@ mod key {
 }
 
 impl Workload {
+    /// A workload of which nothing is known.
+    pub const UNKNOWN: Self = Self {
+        instance: String::new(),
+        namespace: String::new(),
+        kind: "",
+        name: String::new(),
+        cluster: String::new(),
+        identity: String::new(),
+        region: String::new(),
+        zone: String::new(),
+        canonical_service: String::new(),
+        canonical_revision: String::new(),
+        app: String::new(),
+        version: String::new(),
+        labels: BTreeMap::new(),
+    };
+
     /// This proxy's own workload: node metadata, and region and zone from the node's locality.
-    pub fn from_node(node: &Node) -> Self {
-        let mut workload = node
-            .metadata
-            .as_ref()
-            .map(Self::from_struct)
-            .unwrap_or_default();
+    pub fn from_node(node: &Node, additional_labels: &[String]) -> Self {
+        let mut workload = match &node.metadata {
+            Some(fields) => Self::from_struct(fields, additional_labels),
+            None => Self::default(),
+        };
         if let Some(locality) = &node.locality {
             workload.region = bounded(&locality.region);
             workload.zone = bounded(&locality.zone);
@@ -71,13 +90,14 @@ impl Workload {
         workload
     }
 
-    /// A workload from the exchange's Struct. Keys that are not ours are ignored.
-    pub fn from_struct(fields: &Struct) -> Self {
+    /// A workload from the exchange's Struct, or from node metadata, which has the same keys. Those
+    /// that are not ours are ignored, and labels but the standard and the additional ones.
+    pub fn from_struct(fields: &Struct, additional_labels: &[String]) -> Self {
         let text = |key| bounded(proto::text(fields, key));
         let mut workload = Self {
             instance: text(key::NAME),
             namespace: text(key::NAMESPACE),
-            owner: text(key::OWNER),
+            kind: kind_of_owner(proto::text(fields, key::OWNER)),
             name: text(key::WORKLOAD_NAME),
             cluster: text(key::CLUSTER_ID),
             identity: text(key::IDENTITY),
@@ -87,6 +107,12 @@ impl Workload {
         };
         if let Some(labels) = proto::nested(fields, key::LABELS) {
             workload.read_labels(labels);
+            for name in additional_labels {
+                let value = bounded(proto::text(labels, name));
+                if !value.is_empty() {
+                    workload.labels.insert(name.clone(), value);
+                }
+            }
         }
         workload
     }
@@ -103,80 +129,124 @@ impl Workload {
         self.version = first(["version", "app.kubernetes.io/version", CANONICAL_REVISION]);
     }
 
-    /// The exchange's Struct in its protobuf encoding, entries sorted by key.
-    pub fn to_exchange(&self) -> alloc::vec::Vec<u8> {
-        let labels = texts([
-            (CANONICAL_NAME, self.canonical_service.as_str()),
-            (CANONICAL_REVISION, self.canonical_revision.as_str()),
-            ("app", self.app.as_str()),
-            ("version", self.version.as_str()),
+    /// The exchange's Struct in its protobuf encoding, entries sorted by key. The owner's URL is this
+    /// proxy's own: a workload keeps only its kind.
+    pub fn to_exchange(&self, owner: &str) -> Vec<u8> {
+        let mut labels = texts([
+            (CANONICAL_NAME, &self.canonical_service),
+            (CANONICAL_REVISION, &self.canonical_revision),
+            ("app", &self.app),
+            ("version", &self.version),
         ]);
+        labels.extend(self.additional_labels());
         let mut fields = texts([
-            (key::NAME, self.instance.as_str()),
-            (key::NAMESPACE, self.namespace.as_str()),
-            (key::OWNER, self.owner.as_str()),
-            (key::WORKLOAD_NAME, self.name.as_str()),
-            (key::CLUSTER_ID, self.cluster.as_str()),
-            (key::IDENTITY, self.identity.as_str()),
-            (key::REGION, self.region.as_str()),
-            (key::AVAILABILITY_ZONE, self.zone.as_str()),
+            (key::NAME, &self.instance),
+            (key::NAMESPACE, &self.namespace),
+            (key::OWNER, owner),
+            (key::WORKLOAD_NAME, &self.name),
+            (key::CLUSTER_ID, &self.cluster),
+            (key::IDENTITY, &self.identity),
+            (key::REGION, &self.region),
+            (key::AVAILABILITY_ZONE, &self.zone),
         ]);
-        if !labels.is_empty() {
-            let kind = Some(Kind::StructValue(Struct { fields: labels }));
-            fields.insert(key::LABELS.into(), Value { kind });
-        }
+        insert_labels(&mut fields, key::LABELS, labels);
         Struct { fields }.encode_to_vec()
     }
 
-    /// The Struct that other filters find in the filter state `wasm.{down,up}stream_peer`.
-    pub fn to_filter_state(&self) -> alloc::vec::Vec<u8> {
-        let fields = texts([
-            ("workload", self.name.as_str()),
-            ("type", self.kind()),
-            ("name", self.instance.as_str()),
-            ("cluster", self.cluster.as_str()),
-            ("namespace", self.namespace.as_str()),
-            ("service", self.canonical_service.as_str()),
-            ("revision", self.canonical_revision.as_str()),
-            ("app", self.app.as_str()),
-            ("version", self.version.as_str()),
-            ("identity", self.identity.as_str()),
-            ("region", self.region.as_str()),
-            ("availability_zone", self.zone.as_str()),
-        ]);
+    /// The keys of the Struct that other filters find in the filter state
+    /// `wasm.{down,up}stream_peer`, and that Istio's native exchange has, but for the labels.
+    pub const FILTER_STATE: [&str; 12] = [
+        "workload",
+        "type",
+        "name",
+        "cluster",
+        "namespace",
+        "service",
+        "revision",
+        "app",
+        "version",
+        "identity",
+        "region",
+        "availability_zone",
+    ];
+
+    /// The Struct for other filters, in its protobuf encoding.
+    pub fn to_filter_state(&self) -> Vec<u8> {
+        let mut fields = texts(Self::FILTER_STATE.map(|key| (key, self.filter_state(key))));
+        insert_labels(&mut fields, "labels", self.additional_labels().collect());
         Struct { fields }.encode_to_vec()
     }
 
-    /// A workload from the filter state that an exchange filter published.
+    /// A workload from the Struct that an exchange filter published.
     pub fn from_filter_state(fields: &Struct) -> Self {
-        let text = |key| bounded(proto::text(fields, key));
-        Self {
-            name: text("workload"),
-            owner: String::new(),
-            instance: text("name"),
-            cluster: text("cluster"),
-            namespace: text("namespace"),
-            canonical_service: text("service"),
-            canonical_revision: text("revision"),
-            app: text("app"),
-            version: text("version"),
-            identity: text("identity"),
-            region: text("region"),
-            zone: text("availability_zone"),
+        let mut workload = Self::default();
+        for key in Self::FILTER_STATE {
+            workload.set_filter_state(key, proto::text(fields, key));
+        }
+        workload
+    }
+
+    /// Sets the field of a key of [`Self::FILTER_STATE`].
+    pub fn set_filter_state(&mut self, key: &str, value: &str) {
+        let field = match key {
+            "workload" => &mut self.name,
+            "name" => &mut self.instance,
+            "cluster" => &mut self.cluster,
+            "namespace" => &mut self.namespace,
+            "service" => &mut self.canonical_service,
+            "revision" => &mut self.canonical_revision,
+            "app" => &mut self.app,
+            "version" => &mut self.version,
+            "identity" => &mut self.identity,
+            "region" => &mut self.region,
+            "availability_zone" => &mut self.zone,
+            _ => {
+                self.kind = Self::known_kind(value).unwrap_or_default();
+                return;
+            }
+        };
+        *field = bounded(value);
+    }
+
+    fn filter_state(&self, key: &str) -> &str {
+        match key {
+            "workload" => &self.name,
+            "name" => &self.instance,
+            "cluster" => &self.cluster,
+            "namespace" => &self.namespace,
+            "service" => &self.canonical_service,
+            "revision" => &self.canonical_revision,
+            "app" => &self.app,
+            "version" => &self.version,
+            "identity" => &self.identity,
+            "region" => &self.region,
+            "availability_zone" => &self.zone,
+            _ => self.kind,
         }
     }
 
-    /// The kind of the workload: the owner's second-last segment without the plural's s, for the
-    /// kinds that Istio knows; else nothing.
-    pub fn kind(&self) -> &'static str {
-        match self.owner.rsplit('/').nth(1) {
-            Some("deployments") => "deployment",
-            Some("pods") => "pod",
-            Some("jobs") => "job",
-            Some("cronjobs") => "cronjob",
-            _ => "",
-        }
+    fn additional_labels(&self) -> impl Iterator<Item = (String, Value)> {
+        self.labels
+            .iter()
+            .map(|(name, value)| (name.clone(), proto::text_value(value)))
     }
+
+    /// The kind by this name, if Istio knows it.
+    pub fn known_kind(name: &str) -> Option<&'static str> {
+        ["deployment", "pod", "job", "cronjob"]
+            .into_iter()
+            .find(|known| *known == name)
+    }
+}
+
+/// The kind of the workload that this URL names (as
+/// `kubernetes://apis/apps/v1/namespaces/NS/deployments/NAME`): the second-last segment without the
+/// plural's s.
+fn kind_of_owner(owner: &str) -> &'static str {
+    let plural = owner.rsplit('/').nth(1);
+    plural
+        .and_then(|plural| Workload::known_kind(plural.strip_suffix('s')?))
+        .unwrap_or_default()
 }
 
 /// A text cut to what a label value may have, so that what peers send stays bounded in memory.
@@ -197,11 +267,17 @@ fn texts<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, Value> 
         .collect()
 }
 
+fn insert_labels(fields: &mut BTreeMap<String, Value>, key: &str, labels: BTreeMap<String, Value>) {
+    if !labels.is_empty() {
+        let kind = Some(Kind::StructValue(Struct { fields: labels }));
+        fields.insert(key.into(), Value { kind });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proto::Locality;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn struct_of(entries: &[(&str, &str)], labels: &[(&str, &str)]) -> Struct {
@@ -222,7 +298,7 @@ mod tests {
     #[test]
     fn app_and_version_fall_back_in_istios_order() {
         let read = |labels: &[(&str, &str)]| {
-            let workload = Workload::from_struct(&struct_of(&[], labels));
+            let workload = Workload::from_struct(&struct_of(&[], labels), &[]);
             (workload.app, workload.version)
         };
         let canonical = [(CANONICAL_NAME, "canon"), (CANONICAL_REVISION, "r1")];
@@ -244,20 +320,26 @@ mod tests {
 
     #[test]
     fn the_kind_is_the_owners_without_the_plural() {
-        let kind = |owner: &str| {
-            Workload {
-                owner: owner.into(),
-                ..Workload::default()
-            }
-            .kind()
-        };
         let owner =
             |kind| alloc::format!("kubernetes://apis/apps/v1/namespaces/test/{kind}/podinfo");
-        assert_eq!(kind(&owner("deployments")), "deployment");
-        assert_eq!(kind(&owner("cronjobs")), "cronjob");
-        assert_eq!(kind(&owner("statefulsets")), "");
-        assert_eq!(kind("pods"), "");
-        assert_eq!(kind(""), "");
+        assert_eq!(kind_of_owner(&owner("deployments")), "deployment");
+        assert_eq!(kind_of_owner(&owner("cronjobs")), "cronjob");
+        assert_eq!(kind_of_owner(&owner("statefulsets")), "");
+        assert_eq!(kind_of_owner("pods"), "");
+        assert_eq!(kind_of_owner(""), "");
+    }
+
+    #[test]
+    fn of_the_other_labels_only_the_configured_ones_travel() {
+        let fields = struct_of(&[], &[("team", "a"), ("secret", "b")]);
+        let workload = Workload::from_struct(&fields, &["team".into(), "absent".into()]);
+        let labels = |bytes: &[u8], key: &str| {
+            let fields = Struct::decode(bytes).expect("decodes");
+            proto::nested(&fields, key).expect("labels").fields.clone()
+        };
+        let expected = BTreeMap::from([("team".into(), proto::text_value("a"))]);
+        assert_eq!(labels(&workload.to_exchange(""), key::LABELS), expected);
+        assert_eq!(labels(&workload.to_filter_state(), "labels"), expected);
     }
 
     #[test]
@@ -270,7 +352,7 @@ mod tests {
                 zone: "eu-1".into(),
             }),
         };
-        let workload = Workload::from_node(&node);
+        let workload = Workload::from_node(&node, &[]);
         assert_eq!(
             (&*workload.instance, &*workload.region, &*workload.zone),
             ("podinfo-0", "eu", "eu-1")
@@ -282,17 +364,17 @@ mod tests {
         let mut fields = struct_of(&[("MESH_ID", "m"), ("PLATFORM_METADATA", "x")], &[]);
         let number = Some(Kind::NumberValue(1.0));
         fields.fields.insert("NAME".into(), Value { kind: number });
-        assert_eq!(Workload::from_struct(&fields), Workload::default());
+        assert_eq!(Workload::from_struct(&fields, &[]), Workload::default());
     }
 
     fn any_workload() -> impl Strategy<Value = Workload> {
-        prop::collection::vec("[a-z.;=é]{0,8}", 12).prop_map(|texts| {
+        prop::collection::vec("[a-z.;=é]{0,8}", 11).prop_map(|texts| {
             let mut texts = texts.into_iter();
             let mut next = || texts.next().unwrap_or_default();
             let mut workload = Workload {
                 instance: next(),
                 namespace: next(),
-                owner: next(),
+                kind: "",
                 name: next(),
                 cluster: next(),
                 identity: next(),
@@ -302,6 +384,7 @@ mod tests {
                 canonical_revision: next(),
                 app: next(),
                 version: next(),
+                labels: BTreeMap::new(),
             };
             // An empty one falls back to its canonical label on the other side.
             if workload.app.is_empty() {
@@ -317,25 +400,24 @@ mod tests {
     proptest! {
         #[test]
         fn a_peer_reads_what_was_sent(workload in any_workload()) {
-            let sent = workload.to_exchange();
+            let sent = workload.to_exchange("a/pods/b");
             let read = Struct::decode(&sent[..]).expect("what we sent decodes");
-            prop_assert_eq!(Workload::from_struct(&read), workload);
+            let expected = Workload { kind: "pod", ..workload };
+            prop_assert_eq!(Workload::from_struct(&read, &[]), expected);
         }
 
         #[test]
         fn a_filter_beside_us_reads_what_was_published(workload in any_workload()) {
             let read = Struct::decode(&workload.to_filter_state()[..]).expect("decodes");
-            let expected = Workload { owner: String::new(), ..workload };
-            prop_assert_eq!(Workload::from_filter_state(&read), expected);
+            prop_assert_eq!(Workload::from_filter_state(&read), workload);
         }
 
         #[test]
         fn no_bytes_from_a_peer_can_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(fields) = Struct::decode(&bytes[..]) {
-                Workload::from_struct(&fields);
+                Workload::from_struct(&fields, &[]);
                 Workload::from_filter_state(&fields);
             }
-            let _: Vec<u8> = Workload::default().to_exchange();
         }
     }
 }

@@ -90,7 +90,7 @@ fn a_request_that_the_expression_fails_on_is_read_one_by_one() {
 fn a_request_of_which_nothing_is_known_is_counted() {
     let mock = Mock::default();
     let mut plugin = mock.plugin("", "");
-    plugin.on_log(&mock, &Stream::default());
+    plugin.on_log(&mock, &mut Stream::default());
     assert_eq!(counts(&mock, "reporter"), expected(&[("source", 1)]));
     assert_eq!(counts(&mock, "response_code"), expected(&[("0", 1)]));
 }
@@ -280,4 +280,359 @@ fn an_unknown_root_id_is_refused_with_the_known_ones() {
         "configuration at root_id: found \"stat\", wants \"\" or \"telemetry\", \
          \"metadata_exchange\", \"stats\", \"stats_inbound\" or \"stats_outbound\""
     );
+}
+
+/// The names of the labels of the only sample that begins so.
+fn labels(mock: &Mock, name: &str) -> Vec<String> {
+    let samples = mock.samples(name);
+    assert_eq!(samples.len(), 1, "{samples:#?}");
+    let (_, labels) = samples[0].split_once('{').unwrap_or_default();
+    let names = labels
+        .split("\",")
+        .filter_map(|label| label.split_once('='));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn labels_are_overridden_added_and_removed_and_the_later_entry_wins() {
+    let mut mock = mock::inbound();
+    mock.typed("expr.version", b"v9", "s");
+    mock.typed("expr.code", &200_i64.to_ne_bytes(), "i");
+    mock.typed("expr.secure", &[1], "b");
+    mock.unparsable.push("((");
+    let configuration = r#"{"metrics": [
+        {"dimensions": {"zone": "expr.secure", "area": "expr.fails", "source_version": "expr.code"}},
+        {"name": "requests_total", "dimensions": {"source_version": "expr.version"}},
+        {"name": "requests_total", "tags_to_remove": ["response_flags"]},
+        {"name": "requests_total", "dimensions": {"destination_app": "((", "broken": "(("}},
+        {"name": "request_bytes", "drop": true}
+    ]}"#;
+    mock.request(&mut mock.plugin("", configuration));
+    assert_eq!(counts(&mock, "source_version"), expected(&[("v9", 1)]));
+    assert_eq!(counts(&mock, "zone"), expected(&[("true", 1)]));
+    assert_eq!(counts(&mock, "area"), expected(&[("unknown", 1)]));
+    let names = labels(&mock, "istio_requests_total");
+    assert_eq!(names.len(), 25 - 2 + 2, "{names:?}");
+    assert_eq!(
+        names[names.len() - 2..],
+        ["area", "zone"],
+        "added ones last, by name"
+    );
+    let others = &mock.samples("istio_response_bytes_count")[0];
+    assert!(others.contains("source_version=\"200\"") && others.contains("destination_app="));
+    assert!(mock.samples("istio_request_bytes").is_empty());
+    let logged = mock.logged.borrow();
+    assert!(
+        logged
+            .iter()
+            .any(|line| line.contains("\"((\" does not parse")),
+        "{logged:?}"
+    );
+}
+
+#[test]
+fn an_entry_applies_only_where_its_condition_holds() {
+    let mut mock = mock::inbound();
+    mock.typed("expr.slow", &[0], "b");
+    let configuration = r#"{"metrics": [
+        {"match": "expr.slow", "dimensions": {"speed": "expr.speed"}},
+        {"match": "expr.fails", "drop": true}
+    ]}"#;
+    let mut plugin = mock.plugin("", configuration);
+    mock.request(&mut plugin);
+    assert!(!mock.samples("istio_requests_total")[0].contains("speed"));
+    mock.typed("expr.slow", &[1], "b");
+    mock.typed("expr.speed", b"slow", "s");
+    mock.request(&mut plugin);
+    let samples = mock.samples("istio_requests_total");
+    assert_eq!(samples.len(), 2);
+    assert!(
+        samples
+            .iter()
+            .any(|sample| sample.contains("speed=\"slow\"")),
+        "{samples:#?}"
+    );
+}
+
+#[test]
+fn metrics_of_ones_own_have_only_their_own_labels() {
+    let mut mock = mock::inbound();
+    mock.typed("expr.size", &42_i64.to_ne_bytes(), "i");
+    mock.typed("expr.name", b"x", "s");
+    let configuration = r#"{
+        "definitions": [
+            {"name": "bytes_total", "value": "expr.size", "type": "COUNTER"},
+            {"name": "level", "value": "expr.size", "type": "GAUGE"},
+            {"name": "sizes", "value": "expr.size", "type": "HISTOGRAM"},
+            {"name": "requests_total", "value": "expr.size"}
+        ],
+        "metrics": [{"name": "level", "dimensions": {"name": "expr.name"}}]
+    }"#;
+    let mut plugin = mock.plugin("", configuration);
+    mock.request(&mut plugin);
+    mock.request(&mut plugin);
+    assert_eq!(mock.samples("istio_bytes_total"), ["istio_bytes_total 84"]);
+    assert_eq!(mock.samples("istio_level"), ["istio_level{name=\"x\"} 42"]);
+    assert_eq!(mock.samples("istio_sizes_sum"), ["istio_sizes_sum 84"]);
+    assert_eq!(counts(&mock, "reporter"), expected(&[("destination", 2)]));
+}
+
+#[test]
+fn a_waypoint_faces_both_sides() {
+    let mut mock = mock::inbound();
+    mock.set("xds.cluster_name", b"inbound-vip|9898|http|podinfo");
+    mock.response
+        .insert("x-envoy-peer-metadata", mock::metadata("podinfo", "test"));
+    let calls = mock.calls_of_a_request(&mut mock.plugin("", r#"{"reporter": "SERVER_GATEWAY"}"#));
+    assert!(
+        calls.contains(&"set Request x-envoy-peer-metadata".to_owned()),
+        "{calls:#?}"
+    );
+    assert!(
+        calls.contains(&"set Response x-envoy-peer-metadata".to_owned()),
+        "{calls:#?}"
+    );
+    assert_eq!(counts(&mock, "reporter"), expected(&[("waypoint", 1)]));
+    assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 1)]));
+    assert_eq!(
+        counts(&mock, "destination_workload"),
+        expected(&[("podinfo", 1)])
+    );
+}
+
+#[test]
+fn the_peer_comes_from_the_first_source_that_knows_it() {
+    let baggage = b"k8s.deployment.name=from-baggage".to_vec();
+    let native = |mock: &mut Mock| {
+        let pair = [
+            &1_u32.to_ne_bytes()[..],
+            &8_u32.to_ne_bytes(),
+            &11_u32.to_ne_bytes(),
+        ]
+        .concat();
+        let map = [&pair[..], b"workload\0from-filter\0"].concat();
+        mock.set("filter_state.downstream_peer", &map);
+    };
+    let source = |mock: &Mock, configuration: &str| {
+        let before = counts(mock, "source_workload");
+        mock.request(&mut mock.plugin("", configuration));
+        let after = counts(mock, "source_workload");
+        let new = after
+            .into_iter()
+            .find(|count| !before.contains(count))
+            .expect("one more");
+        new.0
+    };
+    let mut mock = mock::inbound();
+    mock.request.insert("baggage", baggage);
+    assert_eq!(source(&mock, ""), "cart", "headers before baggage");
+    assert_eq!(
+        source(&mock, r#"{"peer_sources": ["baggage", "headers"]}"#),
+        "from-baggage"
+    );
+    native(&mut mock);
+    assert_eq!(
+        source(&mock, ""),
+        "from-filter",
+        "filter state before headers"
+    );
+    assert_eq!(
+        source(&mock, r#"{"peer_sources": ["headers", "filter_state"]}"#),
+        "cart"
+    );
+    mock.request.remove("x-envoy-peer-metadata");
+    assert_eq!(
+        source(&mock, r#"{"peer_sources": ["headers", "baggage"]}"#),
+        "from-baggage"
+    );
+    assert_eq!(source(&mock, r#"{"peer_sources": []}"#), "unknown");
+}
+
+#[test]
+fn a_cluster_may_disable_the_exchange() {
+    let introduces = |metadata: Vec<u8>, name: &str, configuration: &str| {
+        let mut mock = mock::outbound();
+        mock.set("xds.cluster_metadata", &metadata);
+        mock.set("xds.cluster_name", name.as_bytes());
+        let calls = mock.calls_of_a_request(&mut mock.plugin("", configuration));
+        let sets = calls
+            .iter()
+            .filter(|call| call.starts_with("set Request"))
+            .count();
+        let removes = calls
+            .iter()
+            .filter(|call| call.starts_with("remove Request"))
+            .count();
+        assert_eq!(sets + removes, 2, "{calls:#?}");
+        sets == 2
+    };
+    let skip = r#"{"skip_external_clusters": true}"#;
+    let plain = || mock::istio_cluster(&[]);
+    assert!(introduces(plain(), "c", ""));
+    assert!(!introduces(mock::istio_cluster(&["disable_mx"]), "c", ""));
+    assert!(introduces(mock::istio_cluster(&["external"]), "c", ""));
+    assert!(!introduces(mock::istio_cluster(&["external"]), "c", skip));
+    assert!(introduces(plain(), "PassthroughCluster", ""));
+    assert!(!introduces(plain(), "PassthroughCluster", skip));
+}
+
+#[test]
+fn requests_in_flight_come_back_to_zero_also_without_a_log() {
+    let mock = mock::inbound();
+    let configuration = r#"{"extra_metrics": ["requests_started_total", "requests_in_flight"]}"#;
+    let mut plugin = mock.plugin("", configuration);
+    let (mut one, mut other) = (Stream::default(), Stream::default());
+    plugin.on_request_headers(&mock, &mut one);
+    plugin.on_request_headers(&mock, &mut other);
+    let value = |name| {
+        mock.samples(name)[0]
+            .rsplit(' ')
+            .next()
+            .expect("a value")
+            .to_owned()
+    };
+    assert_eq!(value("istio_requests_in_flight"), "2");
+    plugin.on_log(&mock, &mut one);
+    plugin.on_done(&mock, &mut one);
+    plugin.on_done(&mock, &mut other);
+    // Refused before its headers got here: it never began.
+    plugin.on_log(&mock, &mut Stream::default());
+    assert_eq!(value("istio_requests_in_flight"), "0");
+    assert_eq!(value("istio_requests_started_total"), "2");
+}
+
+#[test]
+fn the_first_byte_is_the_responses_headers() {
+    let mock = mock::inbound();
+    let mut plugin = mock.plugin(
+        "",
+        r#"{"extra_metrics": ["response_first_byte_milliseconds"]}"#,
+    );
+    let mut stream = Stream::default();
+    plugin.on_request_headers(&mock, &mut stream);
+    mock.time.set(7_900_000);
+    plugin.on_response_headers(&mock, &mut stream);
+    plugin.on_log(&mock, &mut stream);
+    let samples = mock.samples("istio_response_first_byte_milliseconds_sum");
+    assert!(samples[0].ends_with(" 7"), "{samples:?}");
+}
+
+#[test]
+fn a_known_peer_has_a_success_and_an_error_series_from_the_first_request() {
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("", r#"{"zero_initialize": true}"#);
+    mock.request(&mut plugin);
+    assert_eq!(
+        counts(&mock, "response_code"),
+        expected(&[("200", 1), ("500", 0)])
+    );
+    mock.request.remove("x-envoy-peer-metadata");
+    mock.request(&mut plugin);
+    assert_eq!(
+        counts(&mock, "source_workload").len(),
+        3,
+        "none for an unknown peer"
+    );
+}
+
+#[test]
+fn a_reason_says_why_a_peer_is_unknown() {
+    let reason = |change: fn(&mut Mock)| {
+        let mut mock = mock::inbound();
+        change(&mut mock);
+        mock.request(&mut mock.plugin("", r#"{"peer_unknown_reason": true}"#));
+        counts(&mock, "peer_unknown_reason")[0].0.clone()
+    };
+    assert_eq!(reason(|_| ()), "-");
+    assert_eq!(
+        reason(|mock| drop(mock.request.remove("x-envoy-peer-metadata"))),
+        "no_metadata"
+    );
+    let sends = |mock: &mut Mock, value: Vec<u8>| {
+        mock.request.insert("x-envoy-peer-metadata", value);
+    };
+    assert_eq!(
+        reason(|mock| drop(mock.request.insert("x-envoy-peer-metadata", b"?".into()))),
+        "undecodable"
+    );
+    let mut mock = mock::inbound();
+    sends(&mut mock, vec![b'A'; 9000]);
+    mock.request(&mut mock.plugin("", r#"{"peer_unknown_reason": true}"#));
+    assert_eq!(
+        counts(&mock, "peer_unknown_reason"),
+        expected(&[("oversized", 1)])
+    );
+}
+
+#[test]
+fn an_operation_is_the_template_that_fits() {
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("", r#"{"request_operations": ["GET /reviews/{id}"]}"#);
+    mock.request.insert(":method", b"GET".to_vec());
+    for path in ["/reviews/1", "/reviews/2?x", "/other"] {
+        mock.request.insert(":path", path.into());
+        mock.request(&mut plugin);
+    }
+    assert_eq!(
+        counts(&mock, "request_operation"),
+        expected(&[("GET /reviews/{id}", 2), ("unknown", 1)])
+    );
+}
+
+#[test]
+fn only_allowed_labels_stay_and_the_prefix_is_ours() {
+    let mock = mock::inbound();
+    let configuration =
+        r#"{"stat_prefix": "mesh", "allowed_labels": ["response_code", "reporter"]}"#;
+    mock.request(&mut mock.plugin("", configuration));
+    assert_eq!(
+        labels(&mock, "mesh_requests_total"),
+        ["reporter", "response_code"]
+    );
+    assert!(mock.samples("istio_").is_empty());
+    assert_eq!(mock.samples("mesh_build").len(), 1);
+    assert!(mock.logged.borrow()[0].contains("Kiali"));
+}
+
+#[test]
+fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
+    let mut mock = mock::inbound();
+    mock.request
+        .insert("content-type", b"application/grpc".to_vec());
+    mock.set("xds.cluster_name", b"inbound|9898||");
+    mock.set_integer("connection.id", 7);
+    let mut plugin = mock.plugin("", "");
+    let mut stream = Stream::default();
+    plugin.on_request_headers(&mock, &mut stream);
+    plugin.on_response_headers(&mock, &mut stream);
+    assert!(plugin.reports(&stream));
+    let value = |mock: &Mock, name| {
+        let samples = mock.samples(name);
+        assert!(samples.len() <= 1, "one label set: {samples:#?}");
+        samples
+            .first()
+            .map(|sample| sample.rsplit(' ').next().expect("a value").to_owned())
+    };
+    mock.set("filter_state.envoy.filters.http.grpc_stats", b"3,1");
+    plugin.on_report(&mock, &mut stream);
+    assert_eq!(
+        value(&mock, "istio_request_messages_total").as_deref(),
+        Some("3")
+    );
+    plugin.on_report(&mock, &mut stream);
+    assert_eq!(
+        value(&mock, "istio_request_messages_total").as_deref(),
+        Some("3")
+    );
+    mock.set("filter_state.envoy.filters.http.grpc_stats", b"5,9");
+    plugin.on_log(&mock, &mut stream);
+    assert_eq!(
+        value(&mock, "istio_request_messages_total").as_deref(),
+        Some("5")
+    );
+    assert_eq!(
+        value(&mock, "istio_response_messages_total").as_deref(),
+        Some("9")
+    );
+    assert_eq!(labels(&mock, "istio_request_messages_total").len(), 20);
 }

@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use mock::Mock;
+use stats_core::workload::Workload;
 
 /// Counts what this thread allocates.
 struct Counting;
@@ -33,7 +34,11 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn allocations_of_100_requests(mock: &Mock, root_id: &str) -> usize {
-    let mut plugin = mock.plugin(root_id, "");
+    allocations_of_100_requests_with(mock, root_id, "")
+}
+
+fn allocations_of_100_requests_with(mock: &Mock, root_id: &str, configuration: &str) -> usize {
+    let mut plugin = mock.plugin(root_id, configuration);
     for _ in 0..3 {
         mock.request(&mut plugin);
     }
@@ -55,13 +60,13 @@ fn calls_of_a_steady_request(mock: &Mock, root_id: &str) -> Vec<String> {
 #[test]
 fn an_inbound_request_makes_exactly_these_calls() {
     let expected = [
+        "get Request content-type",
         "get Request x-envoy-peer-metadata-id",
         "get Request x-envoy-peer-metadata",
-        "remove Request x-envoy-peer-metadata-id",
         "remove Request x-envoy-peer-metadata",
+        "remove Request x-envoy-peer-metadata-id",
         "set Response x-envoy-peer-metadata-id",
         "set Response x-envoy-peer-metadata",
-        "get Request content-type",
         "evaluate",
         "record",
         "record",
@@ -74,13 +79,13 @@ fn an_inbound_request_makes_exactly_these_calls() {
 #[test]
 fn an_outbound_request_makes_exactly_these_calls() {
     let expected = [
+        "get Request content-type",
+        "attribute xds.cluster_name",
         "set Request x-envoy-peer-metadata-id",
         "set Request x-envoy-peer-metadata",
-        "get Response x-envoy-peer-metadata-id",
         "get Response x-envoy-peer-metadata",
-        "remove Response x-envoy-peer-metadata-id",
         "remove Response x-envoy-peer-metadata",
-        "get Request content-type",
+        "remove Response x-envoy-peer-metadata-id",
         "evaluate",
         "record",
         "record",
@@ -101,10 +106,13 @@ fn stats_alone_make_these_calls() {
         "record",
         "record",
     ];
-    assert_eq!(
-        calls_of_a_steady_request(&mock::inbound(), "stats_inbound"),
-        expected
-    );
+    let mut mock = mock::inbound();
+    let published = Workload {
+        name: "cart".into(),
+        ..Workload::UNKNOWN
+    };
+    mock.set("downstream_peer", &published.to_filter_state());
+    assert_eq!(calls_of_a_steady_request(&mock, "stats_inbound"), expected);
 }
 
 #[test]
@@ -118,6 +126,25 @@ fn nothing_is_allocated_in_either_direction_or_role() {
             );
         }
     }
+}
+
+#[test]
+fn nor_with_labels_conditions_and_extras() {
+    let configuration = r#"{
+        "metrics": [{"dimensions": {"mine": "request.path"}, "match": "request.ok"}],
+        "extra_metrics": ["requests_started_total", "requests_in_flight"],
+        "request_operations": ["GET /a"],
+        "peer_unknown_reason": true,
+        "zero_initialize": true
+    }"#;
+    let mut mock = mock::inbound();
+    mock.typed("request.path", b"/a", "s");
+    mock.typed("request.ok", &[1], "b");
+    assert_eq!(
+        allocations_of_100_requests_with(&mock, "", configuration),
+        0
+    );
+    assert!(mock.samples("istio_requests_total")[0].contains("mine=\"/a\""));
 }
 
 #[test]

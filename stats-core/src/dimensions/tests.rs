@@ -1,5 +1,8 @@
 //! The table, row by row, for each reporter.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
 use super::*;
 
 fn workload(prefix: &str) -> Workload {
@@ -7,7 +10,7 @@ fn workload(prefix: &str) -> Workload {
     Workload {
         instance: text("pod"),
         namespace: text("ns"),
-        owner: String::new(),
+        kind: "",
         name: text("workload"),
         cluster: text("cluster"),
         identity: text("identity"),
@@ -17,8 +20,11 @@ fn workload(prefix: &str) -> Workload {
         canonical_revision: text("revision"),
         app: text("app"),
         version: text("version"),
+        labels: BTreeMap::new(),
     }
 }
+
+static NOBODY: Workload = Workload::UNKNOWN;
 
 const NOTHING: Service<&[u8]> = Service {
     host: b"",
@@ -56,6 +62,7 @@ fn inbound_all_known() {
         reporter: Reporter::Destination,
         local: &local,
         peer: &peer,
+        upstream: &NOBODY,
         principals: MTLS,
         service: PODINFO,
         outcome: OK,
@@ -97,6 +104,7 @@ fn outbound_all_known() {
         reporter: Reporter::Source,
         local: &local,
         peer: &peer,
+        upstream: &NOBODY,
         principals: MTLS,
         service: PODINFO,
         outcome: OK,
@@ -142,6 +150,7 @@ fn nothing_known() {
             reporter,
             local: &nobody,
             peer: &nobody,
+            upstream: &NOBODY,
             principals: PLAIN,
             service: NOTHING,
             outcome: Outcome {
@@ -173,6 +182,7 @@ fn fallbacks_differ_by_side() {
         reporter: Reporter::Destination,
         local: &local,
         peer: &peer,
+        upstream: &NOBODY,
         principals: PLAIN,
         service: NOTHING,
         outcome: OK,
@@ -197,6 +207,7 @@ fn one_principal_alone_is_no_mutual_tls() {
         reporter: Reporter::Destination,
         local: &nobody,
         peer: &nobody,
+        upstream: &NOBODY,
         principals: Principals { peer: b"", ..MTLS },
         service: NOTHING,
         outcome: OK,
@@ -211,6 +222,7 @@ fn grpc_shows_its_status_and_protocol() {
         reporter: Reporter::Destination,
         local: &nobody,
         peer: &nobody,
+        upstream: &NOBODY,
         principals: PLAIN,
         service: NOTHING,
         outcome: Outcome {
@@ -247,11 +259,50 @@ fn the_namespace_is_the_segment_between_ns_and_another() {
 }
 
 #[test]
-fn the_overflow_series_has_all_labels() {
-    let name = overflow_stat_name_prefix(Reporter::Source);
-    let (labels, rest) = stat_name::parse(&name).expect("labels");
-    assert_eq!(rest, "");
-    assert_eq!(labels.len(), 25);
-    assert_eq!(labels[0], ("reporter", "source"));
-    assert!(labels[1..].iter().all(|(_, value)| *value == "overflow"));
+fn a_waypoint_reports_both_peers() {
+    let (local, peer, upstream) = (workload("local"), workload("peer"), workload("upstream"));
+    let mut facts = Facts {
+        reporter: Reporter::Waypoint,
+        local: &local,
+        peer: &peer,
+        upstream: &upstream,
+        principals: MTLS,
+        service: PODINFO,
+        outcome: OK,
+    };
+    let expected = [
+        "waypoint",
+        "peer-workload",
+        "peer-cert-ns",
+        "spiffe://td/ns/peer-cert-ns/sa/p",
+        "peer-app",
+        "peer-version",
+        "peer-canonical",
+        "peer-revision",
+        "peer-cluster",
+        "upstream-workload",
+        "upstream-ns",
+        "upstream-identity",
+        "upstream-app",
+        "upstream-version",
+        "podinfo.test.svc",
+        "podinfo",
+        "test",
+        "upstream-canonical",
+        "upstream-revision",
+        "upstream-cluster",
+        "http",
+        "-",
+        "mutual_tls",
+        "200",
+        "",
+    ];
+    assert_eq!(values(&facts), expected);
+
+    facts.upstream = &NOBODY;
+    facts.service = NOTHING;
+    let value = |label| String::from_utf8(facts.value(label).into_owned()).unwrap();
+    assert_eq!(value(Label::DestinationCanonicalRevision), "unknown");
+    assert_eq!(value(Label::DestinationService), "unknown");
+    assert_eq!(value(Label::DestinationServiceNamespace), "unknown");
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use stats_core::host::{
-    Attributes, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
+    Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
 };
 use stats_core::plugin::{Plugin, Stream};
 use stats_core::proto::{Kind, ListValue, Metadata, Node, Struct, Value, text_value};
@@ -30,6 +30,11 @@ pub struct Mock {
     pub notes: Cell<bool>,
     pub calls: RefCell<Vec<String>>,
     pub call_count: Cell<usize>,
+    /// The time, in nanoseconds; a call takes none.
+    pub time: Cell<u64>,
+    pub published: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Expressions that do not parse, by a text that they contain.
+    pub unparsable: Vec<&'static str>,
     pub compiled: RefCell<Vec<String>>,
     pub forgotten: RefCell<Vec<u32>>,
     pub logged: RefCell<Vec<String>>,
@@ -68,6 +73,7 @@ pub fn outbound() -> Mock {
     mock.set("upstream.uri_san_peer_certificate", MTLS_LOCAL.as_bytes());
     mock.set("upstream.uri_san_local_certificate", MTLS_PEER.as_bytes());
     let cluster = "outbound|9898||podinfo.test.svc.cluster.local";
+    mock.set("xds.cluster_name", cluster.as_bytes());
     let mut mtls = ended(200, cluster);
     mtls.push(MTLS_LOCAL.as_bytes().to_vec());
     mtls.push(MTLS_PEER.as_bytes().to_vec());
@@ -104,11 +110,19 @@ pub fn podinfo_cluster(name: &str) -> Vec<u8> {
     Metadata { filter_metadata }.encode_to_vec()
 }
 
+/// Cluster metadata with these flags under `istio`.
+pub fn istio_cluster(flags: &[&str]) -> Vec<u8> {
+    let flag = |name: &&str| ((*name).to_owned(), value(Kind::BoolValue(true)));
+    let fields = flags.iter().map(flag).collect();
+    let filter_metadata = [("istio".to_owned(), Struct { fields })].into();
+    Metadata { filter_metadata }.encode_to_vec()
+}
+
 /// The value of the metadata header of a workload.
 pub fn metadata(name: &str, namespace: &str) -> Vec<u8> {
     use base64::Engine;
     let node = Node::decode(&*node(name, namespace)).unwrap();
-    let exchange = Workload::from_node(&node).to_exchange();
+    let exchange = Workload::from_node(&node, &[]).to_exchange("");
     base64::engine::general_purpose::STANDARD
         .encode(exchange)
         .into_bytes()
@@ -158,6 +172,12 @@ impl Mock {
         self.set(path, &value.to_ne_bytes());
     }
 
+    /// What a user's expression, which contains this text, evaluates to.
+    pub fn typed(&mut self, expression: &'static str, value: &[u8], code: &str) {
+        let typed = vec![value.to_vec(), code.as_bytes().to_vec()];
+        self.lists.insert(0, (expression, typed));
+    }
+
     /// A plugin in this host.
     pub fn plugin(&self, root_id: &str, configuration: &str) -> Plugin {
         Plugin::configure(self, root_id.as_bytes(), configuration.as_bytes()).unwrap()
@@ -168,7 +188,7 @@ impl Mock {
         let mut stream = Stream::default();
         plugin.on_request_headers(self, &mut stream);
         plugin.on_response_headers(self, &mut stream);
-        plugin.on_log(self, &stream);
+        plugin.on_log(self, &mut stream);
     }
 
     /// The calls of one whole request.
@@ -236,6 +256,9 @@ impl Attributes for Mock {
 
     fn compile(&self, expression: &str) -> Option<Expression> {
         self.note(|| "compile".to_owned());
+        if self.unparsable.iter().any(|part| expression.contains(part)) {
+            return None;
+        }
         self.compiled.borrow_mut().push(expression.to_owned());
         Some(Expression(
             u32::try_from(self.compiled.borrow().len()).unwrap() - 1,
@@ -258,8 +281,11 @@ impl Attributes for Mock {
         self.note(|| format!("declare {name}"));
     }
 
-    fn publish(&self, name: &str, _value: &[u8]) {
+    fn publish(&self, name: &str, value: &[u8]) {
         self.note(|| format!("publish {name}"));
+        self.published
+            .borrow_mut()
+            .insert(name.to_owned(), value.to_vec());
     }
 }
 
@@ -276,6 +302,21 @@ impl Metrics for Mock {
     fn record(&self, metric: MetricId, value: u64) {
         self.note(|| "record".to_owned());
         self.metrics.borrow()[metric.0 as usize].record(value);
+    }
+
+    fn change(&self, gauge: MetricId, by: i64) {
+        self.note(|| format!("change {by}"));
+        match &self.metrics.borrow()[gauge.0 as usize] {
+            Metric::Gauge(gauge) => gauge.add(by),
+            other => unreachable!("{other:?} is no gauge"),
+        }
+    }
+}
+
+impl Clock for Mock {
+    fn now(&self) -> u64 {
+        self.note(|| "now".to_owned());
+        self.time.get()
     }
 }
 

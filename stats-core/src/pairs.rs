@@ -1,0 +1,98 @@
+//! The format in which a host serializes lists and maps: a count, the two sizes of each pair, then
+//! each pair's key and value with a NUL behind each. A list has its elements as keys and nothing as
+//! values.
+
+/// The elements of a list, if there are exactly `N`.
+pub fn list<const N: usize>(mut bytes: &[u8]) -> Option<[&[u8]; N]> {
+    let mut sizes = [0; N];
+    if take_size(&mut bytes)? != N {
+        return None;
+    }
+    for size in &mut sizes {
+        *size = take_size(&mut bytes)?;
+        take_size(&mut bytes)?;
+    }
+    let mut elements = [&bytes[..0]; N];
+    for (element, size) in elements.iter_mut().zip(sizes) {
+        *element = take_text(&mut bytes, size)?;
+        take_text(&mut bytes, 0)?;
+    }
+    Some(elements)
+}
+
+/// The entries of a map, as far as they are whole.
+pub fn entries(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut sizes = bytes;
+    let count = take_size(&mut sizes).unwrap_or_default();
+    let mut texts = count
+        .checked_mul(8)
+        .and_then(|size| sizes.get(size..))
+        .unwrap_or_default();
+    let count = if texts.is_empty() { 0 } else { count };
+    (0..count).map_while(move |_| {
+        let (key, value) = (take_size(&mut sizes)?, take_size(&mut sizes)?);
+        Some((take_text(&mut texts, key)?, take_text(&mut texts, value)?))
+    })
+}
+
+fn take_size(bytes: &mut &[u8]) -> Option<usize> {
+    let (size, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    usize::try_from(u32::from_ne_bytes(*size)).ok()
+}
+
+fn take_text<'a>(bytes: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
+    let text = bytes.get(..size)?;
+    *bytes = bytes.get(size.checked_add(1)?..)?;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn pairs(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let size = |n: usize| u32::try_from(n).unwrap().to_ne_bytes();
+        let mut bytes = size(pairs.len()).to_vec();
+        for (key, value) in pairs {
+            bytes.extend(size(key.len()));
+            bytes.extend(size(value.len()));
+        }
+        for (key, value) in pairs {
+            bytes.extend([key, &b"\0"[..], value, b"\0"].concat());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_list_has_its_elements() {
+        let bytes = pairs(&[(b"abc", b""), (b"", b""), (b"\0\0", b"")]);
+        assert_eq!(list::<3>(&bytes), Some([&b"abc"[..], b"", b"\0\0"]));
+        assert_eq!(list::<2>(&bytes), None);
+        assert_eq!(list::<4>(&bytes), None);
+    }
+
+    #[test]
+    fn a_map_has_its_entries() {
+        let map = [(&b"a"[..], &b"1"[..]), (b"", b""), (b"b", b"22")];
+        assert!(entries(&pairs(&map)).eq(map));
+        assert_eq!(entries(&pairs(&[])).count(), 0);
+        assert_eq!(entries(b"").count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn broken_bytes_are_nothing_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = list::<3>(&bytes);
+            let _ = entries(&bytes).count();
+        }
+
+        #[test]
+        fn a_cut_list_is_no_list(cut in 1_usize..30) {
+            let bytes = pairs(&[(b"abc", b""), (b"defg", b""), (b"h", b"")]);
+            prop_assert_eq!(list::<3>(&bytes[..bytes.len() - cut]), None);
+        }
+    }
+}
