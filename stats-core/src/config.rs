@@ -156,6 +156,27 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
+/// The fields of a configuration, in the order of `docs/configuration.md`.
+pub const FIELDS: [&str; 17] = [
+    "reporter",
+    "disable_host_header_fallback",
+    "tcp_reporting_duration",
+    "definitions",
+    "metrics",
+    "stat_prefix",
+    "max_peer_cache_size",
+    "peer_sources",
+    "additional_labels",
+    "skip_external_clusters",
+    "publish_peer",
+    "peer_unknown_reason",
+    "max_series",
+    "allowed_labels",
+    "extra_metrics",
+    "request_operations",
+    "zero_initialize",
+];
+
 /// Fields of versions long gone: no error and no warning.
 const RETIRED: [&str; 3] = ["debug", "field_separator", "value_separator"];
 
