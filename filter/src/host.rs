@@ -1,6 +1,7 @@
 //! The calls from the module into the proxy: stats-core's host traits on the proxy-wasm ABI 0.2.1.
 
 use std::ptr;
+use std::time::Duration;
 
 use stats_core::host::{
     Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
@@ -8,8 +9,10 @@ use stats_core::host::{
 
 use crate::memory;
 
-/// The proxy around this module.
-pub struct ProxyWasm;
+/// The proxy around this module, for as long as what it hands over is kept.
+pub struct ProxyWasm {
+    _private: (),
+}
 
 /// A buffer that the proxy holds.
 #[derive(Clone, Copy)]
@@ -78,6 +81,16 @@ unsafe extern "C" {
     reason = "what is handed over lives as long as the borrow"
 )]
 impl ProxyWasm {
+    /// The proxy, with all its memory free.
+    ///
+    /// # Safety
+    /// At any time there may only be one: what another handed over is overwritten.
+    pub unsafe fn new() -> Self {
+        // SAFETY: what was handed over was borrowed from a handle that is gone.
+        unsafe { memory::reuse() };
+        Self { _private: () }
+    }
+
     /// A property that is not an attribute of a request, such as `plugin_root_id`.
     pub fn property(&self, path: &str) -> Option<&[u8]> {
         self.attribute(path)
@@ -92,7 +105,8 @@ impl ProxyWasm {
     }
 
     /// How often `proxy_on_tick` is to be called.
-    pub fn set_tick_period(&self, milliseconds: u32) {
+    pub fn set_tick_period(&self, period: Duration) {
+        let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
         // SAFETY: no memory is passed.
         unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
     }
@@ -232,14 +246,16 @@ fn map_type(map: HeaderMap) -> u32 {
 
 /// What a call hands over: the host asks [`memory`] for room, writes there and says where.
 ///
-/// The lifetime is free: `memory` keeps what is handed over until the next callback, and the
-/// callers bind it to their `&self`, which is created anew for each callback.
+/// The lifetime is free. The callers bind it to their `&self`, and a [`ProxyWasm`] lives no longer
+/// than what it read may be looked at: see [`ProxyWasm::new`].
 fn handed_over<'a>(call: impl FnOnce(*mut *const u8, *mut usize) -> u32) -> Option<&'a [u8]> {
     let (mut value, mut size) = (ptr::null(), 0);
     if call(&raw mut value, &raw mut size) != OK {
         return None;
     }
-    Some(memory::written(value, size))
+    // SAFETY: the host says where it wrote how much, in room that is kept while the proxy's handle
+    // lives.
+    Some(unsafe { memory::written(value, size) })
 }
 
 /// Envoy's `DeclarePropertyArguments`: `name` (1), `type` (3) and `schema` (4); all else stays the

@@ -10,8 +10,8 @@ mod host;
 mod memory;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use stats_core::host::{Log, LogLevel};
 use stats_core::plugin::{Plugin, Stream};
 
@@ -34,11 +34,11 @@ thread_local! {
 impl Contexts {
     /// Enters the module. A module has one thread and no callback interrupts another, so this
     /// always finds the contexts free; if it did not, the callback would be skipped.
-    fn enter(callback: impl FnOnce(&mut Self, &ProxyWasm)) {
-        memory::reuse();
+    fn enter(callback: impl FnOnce(&mut Self, ProxyWasm)) {
         CONTEXTS.with(|contexts| {
             if let Ok(mut contexts) = contexts.try_borrow_mut() {
-                callback(&mut contexts, &ProxyWasm);
+                // SAFETY: whoever holds another holds the contexts.
+                callback(&mut contexts, unsafe { ProxyWasm::new() });
             }
         });
     }
@@ -61,7 +61,7 @@ impl Contexts {
             .unwrap_or_default();
         match Plugin::configure(host, root_id, configuration) {
             Ok(plugin) => {
-                host.set_tick_period(plugin.tick_milliseconds());
+                host.set_tick_period(plugin.tick());
                 if let Some(old) = slot.replace(plugin) {
                     old.release(host);
                 }
@@ -101,26 +101,31 @@ extern "C" fn proxy_on_context_create(context: u32, root: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(root: u32, _size: usize) -> u32 {
     let mut usable = false;
-    Contexts::enter(|contexts, host| usable = contexts.configure(host, root));
+    Contexts::enter(|contexts, host| usable = contexts.configure(&host, root));
     u32::from(usable)
 }
 
 /// The period that `configure` asked for has passed.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(root: u32) {
-    Contexts::enter(|contexts, host| {
+    Contexts::enter(|contexts, mut host| {
         let Some(Some(plugin)) = contexts.plugins.get_mut(&root) else {
             return;
         };
-        plugin.on_tick();
+        if !plugin.on_tick() {
+            return;
+        }
         for (context, (_, stream)) in contexts
             .streams
             .iter_mut()
             .filter(|(_, (of, _))| *of == root)
         {
-            if plugin.reports(stream) {
+            if stream.grows() {
+                // Each request's answers at the place of the last one's.
+                // SAFETY: this takes the place of the only other one.
+                host = unsafe { ProxyWasm::new() };
                 host.turn_to(*context);
-                plugin.on_report(host, stream);
+                plugin.on_report(&host, stream);
             }
         }
         host.turn_to(root);
@@ -132,7 +137,7 @@ extern "C" fn proxy_on_tick(root: u32) {
 extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
     Contexts::enter(|contexts, host| {
         if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_request_headers(host, stream);
+            plugin.on_request_headers(&host, stream);
         }
     });
     CONTINUE
@@ -143,7 +148,7 @@ extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stre
 extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
     Contexts::enter(|contexts, host| {
         if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_response_headers(host, stream);
+            plugin.on_response_headers(&host, stream);
         }
     });
     CONTINUE
@@ -154,7 +159,7 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, host| {
         if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_log(host, stream);
+            plugin.on_log(&host, stream);
         }
     });
 }
@@ -164,12 +169,12 @@ extern "C" fn proxy_on_log(context: u32) {
 extern "C" fn proxy_on_delete(context: u32) {
     Contexts::enter(|contexts, host| {
         if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_done(host, stream);
+            plugin.on_done(&host, stream);
         }
         if contexts.streams.remove(&context).is_none()
             && let Some(Some(plugin)) = contexts.plugins.remove(&context)
         {
-            plugin.release(host);
+            plugin.release(&host);
         }
     });
 }

@@ -2,65 +2,126 @@
 //! so it comes from one buffer that is used again from the start by the next callback: reading a
 //! header costs no allocation.
 
+use std::alloc::{Layout, alloc, dealloc};
 use std::cell::RefCell;
+use std::ptr;
 use std::slice;
 
 /// More than a request's worth; what does not fit is allocated for the one callback.
 const BUFFER_BYTES: usize = 32 * 1024;
-/// A multiple of what anything read from here could want.
-const ALIGNMENT: usize = 8;
 
+/// Held by pointer alone: what was handed out stays valid while more is.
 struct Memory {
-    buffer: Box<[u8]>,
+    /// The buffer, or null where there is none yet.
+    buffer: *mut u8,
     used: usize,
     /// What did not fit in the buffer.
-    large: Vec<Box<[u8]>>,
+    large: Vec<(*mut u8, Layout)>,
 }
 
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::new(Memory {
-        buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
-        used: 0,
-        large: Vec::new(),
-    });
+    static MEMORY: RefCell<Memory> = const {
+        RefCell::new(Memory { buffer: ptr::null_mut(), used: 0, large: Vec::new() })
+    };
 }
 
-/// Starts over: nothing that was handed over before is looked at any more.
-pub fn reuse() {
+/// Starts over.
+///
+/// # Safety
+/// Nothing that [`written`] gave out before may be looked at any more.
+pub unsafe fn reuse() {
     MEMORY.with_borrow_mut(|memory| {
         memory.used = 0;
-        memory.large.clear();
+        for (pointer, layout) in memory.large.drain(..) {
+            // SAFETY: allocated with this layout, and the caller promises that nobody looks at it.
+            unsafe { dealloc(pointer, layout) };
+        }
     });
 }
 
-/// Room for so many bytes, until the next [`reuse`].
+/// Room for so many bytes, until the next [`reuse`]; null where there is none.
 pub fn allocate(size: usize) -> *mut u8 {
     MEMORY.with_borrow_mut(|memory| {
-        let start = memory.used;
-        if let Some(room) = memory
-            .buffer
-            .get_mut(start..)
-            .and_then(|free| free.get_mut(..size))
-        {
-            // Never an empty slice at the very end: the host takes a null or outside pointer for a
-            // failure.
-            memory.used = start + size.max(1).next_multiple_of(ALIGNMENT);
-            return room.as_mut_ptr();
+        if memory.buffer.is_null() {
+            memory.buffer = allocated(BUFFER_BYTES).map_or(ptr::null_mut(), |(buffer, _)| buffer);
         }
-        memory.large.push(vec![0; size.max(1)].into_boxed_slice());
-        memory
-            .large
-            .last_mut()
-            .map_or(std::ptr::null_mut(), |large| large.as_mut_ptr())
+        // At least a byte: the host takes a null or outside pointer for a failure.
+        let size = size.max(1);
+        let end = memory.used.saturating_add(size);
+        if end <= BUFFER_BYTES && !memory.buffer.is_null() {
+            // SAFETY: within the buffer, by the comparison.
+            let room = unsafe { memory.buffer.add(memory.used) };
+            memory.used = end;
+            return room;
+        }
+        let Some((pointer, layout)) = allocated(size) else {
+            return ptr::null_mut();
+        };
+        memory.large.push((pointer, layout));
+        pointer
     })
 }
 
 /// What the host wrote to room that [`allocate`] gave it.
-pub fn written<'a>(value: *const u8, size: usize) -> &'a [u8] {
+///
+/// # Safety
+/// The host must have written `size` bytes at `value`, and they must not be looked at after the
+/// next [`reuse`].
+pub unsafe fn written<'a>(value: *const u8, size: usize) -> &'a [u8] {
     if value.is_null() || size == 0 {
         return &[];
     }
-    // SAFETY: the host states where it wrote how much, in room from `allocate` that stays in place
-    // until the next callback begins; no reference outlives its callback.
+    // SAFETY: the caller's promise.
     unsafe { slice::from_raw_parts(value, size) }
+}
+
+fn allocated(size: usize) -> Option<(*mut u8, Layout)> {
+    let layout = Layout::array::<u8>(size).ok()?;
+    // SAFETY: never of size zero: `allocate` sees to it.
+    let pointer = unsafe { alloc(layout) };
+    (!pointer.is_null()).then_some((pointer, layout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fills room as the host does, and reads it back.
+    fn handed_over(size: usize, byte: u8) -> &'static [u8] {
+        let room = allocate(size);
+        assert!(!room.is_null());
+        // SAFETY: the room has this size, and no test looks at it after its `reuse`.
+        unsafe {
+            ptr::write_bytes(room, byte, size);
+            written(room, size)
+        }
+    }
+
+    #[test]
+    fn what_is_handed_over_stays_until_the_next_callback() {
+        let small: Vec<_> = (0..200).map(|n| handed_over(300, n)).collect();
+        let large = handed_over(3 * BUFFER_BYTES, 7);
+        for (n, bytes) in (0..).zip(&small) {
+            assert!(bytes.len() == 300 && bytes.iter().all(|&byte| byte == n));
+        }
+        assert!(large.iter().all(|&byte| byte == 7));
+        // SAFETY: nothing is looked at any more.
+        unsafe { reuse() };
+        let first = handed_over(1, 1).as_ptr();
+        // SAFETY: as before.
+        unsafe { reuse() };
+        assert_eq!(
+            handed_over(1, 2).as_ptr(),
+            first,
+            "the buffer is used again"
+        );
+    }
+
+    #[test]
+    fn nothing_has_a_place_too() {
+        assert!(!allocate(0).is_null());
+        assert!(handed_over(BUFFER_BYTES - 1, 0).len() == BUFFER_BYTES - 1);
+        assert!(!allocate(0).is_null());
+        assert!(handed_over(0, 0).is_empty());
+    }
 }

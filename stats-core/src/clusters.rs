@@ -16,11 +16,14 @@ use crate::service::Cluster;
 ///
 /// The control plane may change it under the same name, so each cluster is looked at again once
 /// after every tick.
+#[derive(Default)]
 pub struct Clusters {
     known: HashMap<Vec<u8>, KnownCluster>,
-    limit: usize,
     now: u32,
 }
+
+/// The most clusters that are remembered.
+const LIMIT: usize = 10_000;
 
 /// A cluster, as it was last looked at.
 pub struct KnownCluster {
@@ -37,15 +40,6 @@ pub struct KnownCluster {
 }
 
 impl Clusters {
-    /// Knows no cluster yet, and at most so many.
-    pub fn new(limit: usize) -> Self {
-        Self {
-            known: HashMap::new(),
-            limit,
-            now: 0,
-        }
-    }
-
     /// Some time has passed.
     pub fn tick(&mut self) {
         self.now = self.now.wrapping_add(1);
@@ -53,7 +47,7 @@ impl Clusters {
 
     /// The current request's cluster, which has this name; empty for none.
     pub fn find(&mut self, host: &impl Attributes, name: &[u8]) -> &mut KnownCluster {
-        if self.known.len() > self.limit && !self.known.contains_key(name) {
+        if self.known.len() >= LIMIT && !self.known.contains_key(name) {
             // Clusters come and go with the control plane; the few in use are back at once.
             self.known.clear();
         }

@@ -4,7 +4,7 @@
 //! warning, so that a configuration written for another version does not stop telemetry.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ pub struct Config {
     pub metrics: Vec<MetricOverride>,
     /// What every metric's name begins with, without the `_` between.
     pub stat_prefix: String,
-    /// The most decoded peers to remember; zero decodes every time.
+    /// The most decoded peers to remember from each source; zero decodes every time.
     pub max_peer_cache_size: usize,
     /// The most label sets for which there are series of their own, in each of the proxy's
     /// workers; what exceeds it is counted in one more.
@@ -278,7 +278,15 @@ impl Config {
                 problem: format!("more than {MAX_CONDITIONS} entries with a match: join some"),
             });
         }
+        let mut names = BTreeSet::new();
         self.definitions.retain(|definition| {
+            if !names.insert(definition.name.clone()) {
+                warnings.push(format!(
+                    "configuration at $.definitions: {:?} is defined twice; the first counts",
+                    definition.name
+                ));
+                return false;
+            }
             let standard = metrics::is_standard(&definition.name);
             if standard {
                 warnings.push(format!(
@@ -767,19 +775,25 @@ mod tests {
     }
 
     #[test]
-    fn a_redefinition_and_an_unknown_metric_are_ignored_with_a_warning() {
+    fn redefinitions_and_unknown_metrics_are_ignored_with_a_warning() {
         let json = r#"{
-            "definitions": [{"name": "requests_total", "value": "1"}, {"name": "x", "value": "1"}],
+            "definitions": [
+                {"name": "requests_total", "value": "1"},
+                {"name": "x", "value": "1"},
+                {"name": "x", "value": "2"}
+            ],
             "metrics": [{"name": "istio_requests_total"}, {"name": "x"}, {"name": "request_bytes"}]
         }"#;
         let (config, warnings) = parse(json).expect("a configuration");
         assert_eq!(config.definitions.len(), 1);
-        assert_eq!(warnings.len(), 2, "{warnings:#?}");
+        assert_eq!(config.definitions[0].value, "1");
+        assert_eq!(warnings.len(), 3, "{warnings:#?}");
         assert!(
             warnings[0].contains("\"requests_total\" is a standard metric"),
             "{warnings:?}"
         );
-        assert!(warnings[1].contains("no metric is called \"istio_requests_total\""));
+        assert!(warnings[1].contains("\"x\" is defined twice"));
+        assert!(warnings[2].contains("no metric is called \"istio_requests_total\""));
     }
 
     #[test]

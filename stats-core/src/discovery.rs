@@ -81,12 +81,19 @@ impl Discovery {
         }
     }
 
-    /// The peer of the current request. `learned` is what the exchange in this filter told.
+    /// The peer of the current request. `learned` is what the exchange in this filter told; where it
+    /// is in another, what that published counts as the headers' word.
     pub fn find(
         &mut self,
         host: &(impl Headers + Attributes),
         learned: Option<&Rc<Peer>>,
     ) -> Option<Rc<Peer>> {
+        let published = if self.exchanged {
+            None
+        } else {
+            self.published(host)
+        };
+        let learned = learned.or(published.as_ref());
         for at in 0..self.sources.len() {
             let peer = match self.sources.get(at)? {
                 PeerSource::FilterState if learned.is_some() && !self.native_may_be_first => None,
@@ -118,23 +125,22 @@ impl Discovery {
         self.native_may_be_first = true;
     }
 
+    /// What an exchange filter of ours beside this one learned.
+    fn published(&mut self, host: &impl Attributes) -> Option<Rc<Peer>> {
+        let value = host.attribute(self.side.published)?;
+        self.published.find_or_decode(value, value, |value| {
+            let fields = Struct::decode(value).ok()?;
+            Some(Workload::from_filter_state(&fields))
+        })
+    }
+
     fn filter_state(&mut self, host: &impl Attributes) -> Option<Rc<Peer>> {
-        if !self.exchanged {
-            let published = host.attribute(self.side.published).and_then(|value| {
-                self.published.find_or_decode(value, value, |value| {
-                    let fields = Struct::decode(value).ok()?;
-                    Some(Workload::from_filter_state(&fields))
-                })
-            });
-            if published.is_some() {
-                return published;
-            }
-        }
         sources::normalize_filter_state(host.attribute(self.side.native)?, &mut self.scratch);
         if self.scratch.is_empty() {
             return None;
         }
+        let value = &*self.scratch;
         self.native
-            .find_or_decode(&self.scratch, &self.scratch, sources::from_normalized)
+            .find_or_decode(value, value, sources::from_normalized)
     }
 }

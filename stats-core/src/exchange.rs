@@ -6,18 +6,18 @@
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
+use core::hash::BuildHasher;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use prost::Message;
 
 use crate::config::Config;
 use crate::host::{HeaderMap, Headers};
 use crate::proto::Struct;
-use crate::stat_name::bounded;
 use crate::workload::Workload;
 
 /// Carries the node id of the sender.
@@ -35,6 +35,23 @@ pub struct Peer {
     pub workload: Workload,
     /// The number of its workload in label sets; unset until its first request ends.
     pub(crate) number: Cell<Option<u32>>,
+    published: OnceCell<Vec<u8>>,
+}
+
+impl Peer {
+    fn new(workload: Workload) -> Self {
+        Self {
+            workload,
+            number: Cell::new(None),
+            published: OnceCell::new(),
+        }
+    }
+
+    /// Its workload as other filters find it in filter state, encoded once.
+    pub fn published(&self) -> &[u8] {
+        self.published
+            .get_or_init(|| self.workload.to_filter_state())
+    }
 }
 
 /// Why a peer is not known.
@@ -43,13 +60,14 @@ pub enum UnknownReason {
     /// It is known.
     #[default]
     None,
-    /// It did not introduce itself: no sidecar, or one that does not exchange metadata.
+    /// It did not introduce itself: no sidecar, or one that does not exchange metadata; or the proxy
+    /// answered in its place.
     NoMetadata,
     /// What it sent does not decode.
     Undecodable,
     /// What it sent is larger than [`MAX_METADATA_BYTES`].
     Oversized,
-    /// No answer came from upstream.
+    /// The request ended before any answer.
     NoResponse,
 }
 
@@ -130,9 +148,8 @@ impl Exchange {
         };
         let labels = &self.additional_labels;
         let decode = |value: &[u8]| decode(value, labels);
-        let peer = self
-            .peers
-            .find_or_decode(id.unwrap_or(metadata), metadata, decode);
+        let id = id.unwrap_or(metadata);
+        let peer = self.peers.find_or_decode(id, metadata, decode);
         host.remove_header(map, METADATA_HEADER);
         Received {
             reason: match peer {
@@ -189,13 +206,16 @@ impl Exchange {
 /// use at once.
 pub struct PeerCache {
     capacity: usize,
-    by_id: HashMap<Rc<[u8]>, usize>,
+    hasher: DefaultHashBuilder,
+    /// Where the entry of an id is, by the id's hash: the value decides, so a collision costs no
+    /// more than a decode.
+    places: HashMap<u64, usize>,
     entries: Vec<Entry>,
     hand: usize,
 }
 
 struct Entry {
-    id: Rc<[u8]>,
+    id_hash: u64,
     value: Vec<u8>,
     peer: Option<Rc<Peer>>,
     used: bool,
@@ -206,22 +226,26 @@ impl PeerCache {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            by_id: HashMap::new(),
+            hasher: DefaultHashBuilder::default(),
+            places: HashMap::new(),
             entries: Vec::new(),
             hand: 0,
         }
     }
 
     /// The peer of this id and value, through `decode` where they are new together. A value that
-    /// does not decode is remembered as such.
+    /// does not decode, or that tells nothing, is remembered as such.
     pub fn find_or_decode(
         &mut self,
         id: &[u8],
         value: &[u8],
         decode: impl FnOnce(&[u8]) -> Option<Workload>,
     ) -> Option<Rc<Peer>> {
-        let id = bounded(id);
-        let known = self.by_id.get(id).and_then(|&at| self.entries.get_mut(at));
+        let id_hash = self.hasher.hash_one(id);
+        let known = self
+            .places
+            .get(&id_hash)
+            .and_then(|&at| self.entries.get_mut(at));
         if let Some(entry) = known
             && same(&entry.value, value)
         {
@@ -231,38 +255,36 @@ impl PeerCache {
         if value.len() > MAX_METADATA_BYTES {
             return None;
         }
-        let peer = decode(value).map(|workload| {
-            Rc::new(Peer {
-                workload,
-                number: Cell::new(None),
-            })
+        let workload = decode(value).filter(|workload| *workload != Workload::UNKNOWN);
+        let peer = workload.map(|workload| Rc::new(Peer::new(workload)));
+        self.insert(Entry {
+            id_hash,
+            value: value.to_vec(),
+            peer: peer.clone(),
+            used: false,
         });
-        self.insert(id, value, peer.clone());
         peer
     }
 
-    fn insert(&mut self, id: &[u8], value: &[u8], peer: Option<Rc<Peer>>) {
+    fn insert(&mut self, entry: Entry) {
         if self.capacity == 0 {
             return;
         }
-        let entry = Entry {
-            id: Rc::from(id),
-            value: value.to_vec(),
-            peer,
-            used: false,
+        let known = self.places.get(&entry.id_hash).copied();
+        let at = match known {
+            Some(at) => at,
+            None if self.entries.len() < self.capacity => self.entries.len(),
+            None => self.next_victim(),
         };
-        if let Some(old) = self.by_id.get(id).and_then(|&at| self.entries.get_mut(at)) {
-            *old = entry;
-        } else if self.entries.len() < self.capacity {
-            self.by_id.insert(entry.id.clone(), self.entries.len());
-            self.entries.push(entry);
-        } else {
-            let victim = self.next_victim();
-            if let Some(old) = self.entries.get_mut(victim) {
-                self.by_id.remove(&old.id);
-                self.by_id.insert(entry.id.clone(), victim);
+        self.places.insert(entry.id_hash, at);
+        match self.entries.get_mut(at) {
+            Some(old) => {
+                if old.id_hash != entry.id_hash {
+                    self.places.remove(&old.id_hash);
+                }
                 *old = entry;
             }
+            None => self.entries.push(entry),
         }
     }
 
@@ -362,7 +384,7 @@ mod tests {
         }
         assert_eq!(decodes, 101, "the busy peer was decoded once");
         assert_eq!(cache.entries.len(), 3);
-        assert_eq!(cache.by_id.len(), 3);
+        assert_eq!(cache.places.len(), 3);
     }
 
     #[test]
@@ -371,6 +393,25 @@ mod tests {
         find(&mut cache, "id", "v", &mut decodes);
         find(&mut cache, "id", "v", &mut decodes);
         assert_eq!((decodes, cache.entries.len()), (2, 0));
+    }
+
+    #[test]
+    fn values_that_begin_alike_are_kept_apart() {
+        let (mut cache, mut decodes) = (PeerCache::new(2), 0);
+        let alike = "v".repeat(2000);
+        for _ in 0..3 {
+            for value in [alike.clone() + "1", alike.clone() + "2"] {
+                assert_eq!(find(&mut cache, &value, &value, &mut decodes), Some(value));
+            }
+        }
+        assert_eq!(decodes, 2);
+    }
+
+    #[test]
+    fn a_peer_that_says_nothing_is_nobody() {
+        let mut cache = PeerCache::new(1);
+        let nothing = |_: &[u8]| Some(Workload::UNKNOWN);
+        assert!(cache.find_or_decode(b"id", b"", nothing).is_none());
     }
 
     #[test]

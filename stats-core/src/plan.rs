@@ -98,6 +98,76 @@ enum Source {
     UnknownReason,
 }
 
+/// The parts of a request that labels are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set")]
+pub struct Parts {
+    /// The peers' workloads.
+    pub peers: bool,
+    /// The connection's principals.
+    pub principals: bool,
+    /// The service.
+    pub service: bool,
+    /// The response's code.
+    pub response_code: bool,
+    /// The response flags.
+    pub response_flags: bool,
+}
+
+impl Parts {
+    const ALL: Self = Self {
+        peers: true,
+        principals: true,
+        service: true,
+        response_code: true,
+        response_flags: true,
+    };
+    const NONE: Self = Self {
+        peers: false,
+        principals: false,
+        service: false,
+        response_code: false,
+        response_flags: false,
+    };
+
+    /// With what a label's value may depend on: see [`Facts::value`].
+    fn with(mut self, label: Label) -> Self {
+        use Label as L;
+        match label {
+            // The protocol and the gRPC status have few values.
+            L::Reporter | L::RequestProtocol | L::GrpcResponseStatus => {}
+            L::ResponseCode => self.response_code = true,
+            L::ResponseFlags => self.response_flags = true,
+            L::SourcePrincipal | L::ConnectionSecurityPolicy => self.principals = true,
+            L::DestinationService | L::DestinationServiceName => self.service = true,
+            L::DestinationServiceNamespace => {
+                self.service = true;
+                self.principals = true;
+                self.peers = true;
+            }
+            L::SourceWorkloadNamespace
+            | L::DestinationWorkloadNamespace
+            | L::DestinationPrincipal => {
+                self.principals = true;
+                self.peers = true;
+            }
+            L::SourceWorkload
+            | L::SourceApp
+            | L::SourceVersion
+            | L::SourceCanonicalService
+            | L::SourceCanonicalRevision
+            | L::SourceCluster
+            | L::DestinationWorkload
+            | L::DestinationApp
+            | L::DestinationVersion
+            | L::DestinationCanonicalService
+            | L::DestinationCanonicalRevision
+            | L::DestinationCluster => self.peers = true,
+        }
+        self
+    }
+}
+
 /// What the labels of a request beyond the standard ones are made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Extras<'a> {
@@ -187,6 +257,22 @@ impl Plan {
         for expression in &self.expressions.compiled {
             host.forget(*expression);
         }
+    }
+
+    /// Which parts of a request any label shows. What none does must not tell label sets apart: it
+    /// would fill the table with sets that look the same.
+    pub fn parts(&self) -> Parts {
+        if self.entries.iter().any(|entry| entry.condition != 0) {
+            return Parts::ALL;
+        }
+        let metrics = self.at_end.iter().chain(&self.messages);
+        let sources = metrics
+            .filter_map(|metric| self.labels(metric, 0))
+            .flatten();
+        sources.fold(Parts::NONE, |parts, (_, source)| match source {
+            Source::Standard(label) => parts.with(label),
+            _ => parts,
+        })
     }
 
     /// Whether there is anything to [`evaluate`](Self::evaluate).

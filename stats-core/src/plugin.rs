@@ -6,6 +6,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use prost::Message;
 
@@ -23,10 +24,10 @@ use crate::stats::{self, Learned, Messages, Stats};
 use crate::workload::Workload;
 
 const CONTENT_TYPE: &str = "content-type";
-/// Clusters are looked at again this often where nothing is reported in between.
-const DEFAULT_TICK_MILLISECONDS: u128 = 5_000;
 /// A tick enters the module on every worker.
-const LEAST_TICK_MILLISECONDS: u128 = 100;
+const FASTEST_TICK: Duration = Duration::from_millis(100);
+/// How long what a cluster's metadata said may be out of date.
+const SLOWEST_TICK: Duration = Duration::from_secs(5);
 
 /// What a plugin does, by its `root_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,9 @@ impl Direction {
 /// One plugin on one worker.
 pub struct Plugin {
     role: Role,
+    publishes: bool,
+    /// The time since what grows during requests was last reported.
+    since_report: Duration,
     config: Config,
     id: String,
     /// This proxy's workload as the exchange sends it.
@@ -157,6 +161,13 @@ impl Plugin {
         if role != Role::MetadataExchange {
             stats::define_build(host, &node, &config);
         }
+        let publishes =
+            role == Role::MetadataExchange || (role == Role::Telemetry && config.publish_peer);
+        if publishes {
+            // Only here: the host keeps declarations with the plugin, not with a request.
+            host.declare_struct(discovery::DOWNSTREAM_PEER);
+            host.declare_struct(discovery::UPSTREAM_PEER);
+        }
         let local = Workload::from_node(&node, &config.additional_labels);
         let owner = node
             .metadata
@@ -164,6 +175,8 @@ impl Plugin {
             .map_or("", |fields| proto::text(fields, "OWNER"));
         Ok(Self {
             role,
+            publishes,
+            since_report: Duration::ZERO,
             introduction: local.to_exchange(owner),
             local,
             config,
@@ -172,23 +185,24 @@ impl Plugin {
         })
     }
 
-    /// How often [`Self::on_tick`] wants to be called, in milliseconds.
-    pub fn tick_milliseconds(&self) -> u32 {
-        let wanted = self.config.tcp_reporting_duration.as_millis();
-        let wanted = if wanted == 0 {
-            DEFAULT_TICK_MILLISECONDS
-        } else {
-            wanted
-        };
-        u32::try_from(wanted.max(LEAST_TICK_MILLISECONDS)).unwrap_or(u32::MAX)
+    /// How often [`Self::on_tick`] wants to be called: as often as is reported, but clusters are
+    /// looked at every few seconds whatever the reports.
+    pub fn tick(&self) -> Duration {
+        match self.config.tcp_reporting_duration {
+            Duration::ZERO => SLOWEST_TICK,
+            wanted => wanted.clamp(FASTEST_TICK, SLOWEST_TICK),
+        }
     }
 
     /// The request's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, stream: &mut Stream) {
         let side = self.side(host);
-        if side.stats.is_some() {
-            let content_type = host.header(HeaderMap::Request, CONTENT_TYPE);
-            stream.protocol = Some(Protocol::of(content_type));
+        if let Some(stats) = &mut side.stats {
+            let protocol = Protocol::of(host.header(HeaderMap::Request, CONTENT_TYPE));
+            stream.protocol = Some(protocol);
+            if protocol == Protocol::Grpc {
+                stream.messages = stats.begin_messages(host);
+            }
         }
         if side.takes_first_byte {
             stream.began_at = Some(host.now());
@@ -226,11 +240,6 @@ impl Plugin {
         {
             exchange.answer(host, &stream.downstream);
         }
-        if stream.protocol == Some(Protocol::Grpc)
-            && let Some(stats) = &mut side.stats
-        {
-            stats.begin_messages(host, &mut stream.messages);
-        }
     }
 
     /// The request has ended.
@@ -251,9 +260,8 @@ impl Plugin {
         let protocol = stream
             .protocol
             .unwrap_or_else(|| Protocol::of(host.header(HeaderMap::Request, CONTENT_TYPE)));
-        let mut messages = stream.messages;
         let learned = stream.learned(*direction, exchanged, protocol);
-        stats.count(host, clusters, learned, &mut messages);
+        stats.count(host, clusters, learned, stream.messages);
     }
 
     /// A request is gone, whether or not it was logged.
@@ -265,19 +273,22 @@ impl Plugin {
         }
     }
 
-    /// Some time has passed: see [`Self::tick_milliseconds`].
-    pub fn on_tick(&mut self) {
+    /// The time of [`Self::tick`] has passed. Whether open requests are to be reported now: each
+    /// that [`Stream::grows`], through [`Self::on_report`].
+    pub fn on_tick(&mut self) -> bool {
         if let Some(side) = &mut self.side {
             side.clusters.tick();
             if let Some(stats) = &mut side.stats {
                 stats.tick();
             }
         }
-    }
-
-    /// Whether a request wants [`Self::on_report`] after every tick.
-    pub fn reports(&self, stream: &Stream) -> bool {
-        stream.protocol == Some(Protocol::Grpc) && !self.config.tcp_reporting_duration.is_zero()
+        let every = self.config.tcp_reporting_duration;
+        self.since_report += self.tick();
+        let due = !every.is_zero() && self.since_report >= every;
+        if due {
+            self.since_report = Duration::ZERO;
+        }
+        due
     }
 
     /// Reports what grows while a request is open. The host's current request is this one, and of
@@ -292,8 +303,7 @@ impl Plugin {
         {
             // Why a peer is unknown does not matter before the end.
             let learned = stream.learned(*direction, false, Protocol::Grpc);
-            let mut messages = stream.messages;
-            stats.report_messages(host, clusters, learned, &mut messages, false);
+            let messages = stats.report_messages(host, clusters, learned, stream.messages, false);
             stream.messages = messages;
         }
     }
@@ -308,11 +318,13 @@ impl Plugin {
     fn side(&mut self, host: &impl Host) -> &mut Side {
         let Self {
             role,
+            publishes,
             config,
             id,
             introduction,
             local,
             side,
+            ..
         } = self;
         side.get_or_insert_with(|| {
             let direction = Direction::of_listener(host, config);
@@ -321,17 +333,12 @@ impl Plugin {
                 Role::MetadataExchange => (true, false),
                 Role::Stats => (false, true),
             };
-            let publishes = exchanges && (config.publish_peer || !counts);
-            if publishes {
-                host.declare_struct(discovery::DOWNSTREAM_PEER);
-                host.declare_struct(discovery::UPSTREAM_PEER);
-            }
             let reporter = direction.reporter();
             Side {
                 direction,
-                clusters: Clusters::new(config.max_series),
+                clusters: Clusters::default(),
                 exchange: exchanges.then(|| Exchange::new(id, introduction, config)),
-                publishes,
+                publishes: *publishes,
                 skips_external: config.skip_external_clusters,
                 stats: counts.then(|| Stats::new(host, config, reporter, exchanges, local)),
                 started: counts
@@ -363,12 +370,17 @@ impl Side {
 
     fn publish(&self, host: &impl Host, name: &str, received: &Received) {
         if let (true, Some(peer)) = (self.publishes, &received.peer) {
-            host.publish(name, &peer.workload.to_filter_state());
+            host.publish(name, peer.published());
         }
     }
 }
 
 impl Stream {
+    /// Whether something of it is reported while it is open.
+    pub fn grows(&self) -> bool {
+        self.protocol == Some(Protocol::Grpc)
+    }
+
     fn learned(&self, direction: Direction, exchanged: bool, protocol: Protocol) -> Learned<'_> {
         let upstream = self.upstream.as_ref();
         Learned {

@@ -50,7 +50,7 @@ pub const BAGGAGE_HEADER: &str = "baggage";
 /// The workload in a `baggage` header; `None` where it tells of none.
 pub fn from_baggage(header: &[u8]) -> Option<Workload> {
     let mut workload = Workload::default();
-    for member in bounded_header(header)?.split(',') {
+    for member in core::str::from_utf8(header).ok()?.split(',') {
         // Properties behind a semicolon are not ours.
         let member = member.split(';').next().unwrap_or_default();
         let Some((key, value)) = member.split_once('=') else {
@@ -136,11 +136,6 @@ pub fn from_normalized(bytes: &[u8]) -> Option<Workload> {
         workload.set_filter_state(field, values.next()?);
     }
     Some(workload)
-}
-
-fn bounded_header(header: &[u8]) -> Option<&str> {
-    // The specification's own limit.
-    core::str::from_utf8(header.get(..8192).unwrap_or(header)).ok()
 }
 
 fn text_bounded(text: &str) -> &str {

@@ -77,6 +77,10 @@ pub fn parse(stat_name: &str) -> Option<(Vec<(&str, &str)>, &str)> {
 /// same value always gives the same text, and neutral text stays as it is.
 fn push_neutral(stat_name: &mut String, value: &[u8]) {
     let text = String::from_utf8_lossy(bounded(value));
+    // Replacing may have made it longer.
+    let text = text
+        .get(..text.floor_char_boundary(MAX_VALUE_BYTES))
+        .unwrap_or_default();
     for (at, c) in text.char_indices() {
         let rest = text.get(at..).unwrap_or_default();
         let forges = match c {
@@ -126,6 +130,12 @@ mod tests {
     #[test]
     fn a_long_value_is_cut() {
         assert_eq!(neutral(&[b'a'; 4000]).len(), MAX_VALUE_BYTES);
+        let replaced = neutral(&[0xff; 4000]);
+        assert!(replaced.len() <= MAX_VALUE_BYTES);
+        assert_eq!(neutral(replaced.as_bytes()), replaced);
+        // Where the cut leaves half a separator at the end, the one that follows must not complete it.
+        let cut = [&[b'a'; MAX_VALUE_BYTES - 2][..], b";.;"].concat();
+        assert!(neutral(&cut).ends_with("a_."));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::exchange::{Peer, UnknownReason};
 use crate::host::{HeaderMap, Host, LogLevel, MetricId, MetricKind};
 use crate::metrics::{HttpMetric, MessageMetric};
 use crate::operation::Operations;
-use crate::plan::{Custom, Extras, Plan, PlannedMetric, PlannedValue};
+use crate::plan::{Custom, Extras, Parts, Plan, PlannedMetric, PlannedValue};
 use crate::proto::{self, Node};
 use crate::series::{Interner, Series, SeriesKey};
 use crate::service::Service;
@@ -36,11 +36,14 @@ pub struct Stats {
     reasons: bool,
     query: Query,
     plan: Plan,
+    parts: Parts,
     downstream: Discovery,
     upstream: Discovery,
     connections: Connections,
     peers: Interner<Workload>,
     nobody: Option<u32>,
+    /// The number of the service of which nothing is known.
+    nothing_asked: Option<u32>,
     principals: Interner<Principals<Box<[u8]>>>,
     services: Interner<Service<Box<[u8]>>>,
     customs: Interner<Custom<Box<[u8]>>>,
@@ -65,13 +68,20 @@ pub struct Learned<'a> {
     pub first_byte: Option<u64>,
 }
 
-/// The gRPC messages of a request that have been reported.
+/// What has been reported of a gRPC request's messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Messages {
+    reported: MessageCounts,
+    /// What the user's expressions said when the request began: while it is open, there is nobody
+    /// to ask.
+    custom: Option<u32>,
+}
+
+/// Messages of a gRPC request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct MessageCounts {
     request: u64,
     response: u64,
-    /// What the user's expressions said when they were first asked.
-    custom: Option<u32>,
 }
 
 impl Stats {
@@ -85,9 +95,15 @@ impl Stats {
         local: &Workload,
     ) -> Self {
         let plan = Plan::compile(host, config);
-        let mut peers = Interner::new(config.max_series);
+        // One more than label sets: of each kind there is one of which nothing is known.
+        let parts = config.max_series.saturating_add(1);
+        let mut peers = Interner::new(parts);
         let known = |known: &Workload| *known == Workload::UNKNOWN;
         let nobody = peers.number(&Workload::UNKNOWN, known, || Workload::UNKNOWN);
+        let mut services = Interner::new(parts);
+        let nothing: Service<&[u8]> = Service::default();
+        let known = |known: &Service<Box<[u8]>>| known.view() == nothing;
+        let nothing_asked = services.number(nothing, known, || nothing.to_owned());
         Self {
             reporter,
             local: local.clone(),
@@ -101,11 +117,13 @@ impl Stats {
             connections: Connections::default(),
             nobody,
             peers,
-            principals: Interner::new(config.max_series),
-            services: Interner::new(config.max_series),
-            customs: Interner::new(config.max_series),
+            principals: Interner::new(parts),
+            services,
+            nothing_asked,
+            customs: Interner::new(parts),
             series: Series::new(config.max_series, plan.at_end.len()),
             messages: Series::new(config.max_series, plan.messages.len()),
+            parts: plan.parts(),
             plan,
             values: Vec::new(),
             numbers: Vec::new(),
@@ -118,7 +136,7 @@ impl Stats {
         host: &impl Host,
         clusters: &mut Clusters,
         learned: Learned<'_>,
-        messages: &mut Messages,
+        messages: Messages,
     ) {
         if learned.protocol == Protocol::Grpc {
             self.report_messages(host, clusters, learned, messages, true);
@@ -126,8 +144,16 @@ impl Stats {
         let ended = self.query.ask(host);
         let outcome = Outcome {
             protocol: learned.protocol,
-            response_code: ended.response_code,
-            response_flags: ended.response_flags,
+            response_code: if self.parts.response_code {
+                ended.response_code
+            } else {
+                0
+            },
+            response_flags: if self.parts.response_flags {
+                ended.response_flags
+            } else {
+                0
+            },
             grpc_status: match learned.protocol {
                 Protocol::Grpc => grpc_status(host),
                 Protocol::Http => None,
@@ -156,41 +182,37 @@ impl Stats {
         }
     }
 
-    /// Asks the user's expressions about a gRPC request whose answer has begun: the labels of its
-    /// messages are those of that moment, for later there is nobody to ask.
-    pub fn begin_messages(&mut self, host: &impl Host, messages: &mut Messages) {
-        if self.plan.is_custom() && host.attribute(attributes::GRPC_MESSAGES).is_some() {
-            messages.custom = self.custom(host);
+    /// A gRPC request begins.
+    pub fn begin_messages(&mut self, host: &impl Host) -> Messages {
+        Messages {
+            reported: MessageCounts::default(),
+            custom: self.custom(host),
         }
     }
 
-    /// Counts the messages of a gRPC request since the last time, if its peer is known or it has
-    /// ended.
+    /// Counts the messages of a gRPC request since the last time, if all about it is known or it has
+    /// ended. Returns what has been reported now.
     pub fn report_messages(
         &mut self,
         host: &impl Host,
         clusters: &mut Clusters,
         learned: Learned<'_>,
-        messages: &mut Messages,
+        messages: Messages,
         ended: bool,
-    ) {
-        let Some(now) = host
+    ) -> Messages {
+        let now = host
             .attribute(attributes::GRPC_MESSAGES)
-            .and_then(message_counts)
-        else {
-            return;
+            .and_then(MessageCounts::read);
+        let Some(now) = now else {
+            return messages;
         };
-        let new = Messages {
-            request: now.request.saturating_sub(messages.request),
-            response: now.response.saturating_sub(messages.response),
-            custom: messages.custom,
+        let Messages { reported, custom } = messages;
+        let new = MessageCounts {
+            request: now.request.saturating_sub(reported.request),
+            response: now.response.saturating_sub(reported.response),
         };
-        let custom = match messages.custom {
-            None => self.custom(host),
-            known => known,
-        };
-        if new.request == 0 && new.response == 0 {
-            return;
+        if new == MessageCounts::default() {
+            return messages;
         }
         // Only what is known while the request is open; the status never is.
         let outcome = Outcome {
@@ -201,35 +223,33 @@ impl Stats {
         };
         let open = self.query.ask_while_open(host, ended);
         let key = self.key(host, clusters, learned, &open, outcome);
-        let Some(key) = key.and_then(|key| {
+        if !ended && !key.is_some_and(|key| self.knows_peers(&key)) {
+            return messages;
+        }
+        // At the end more is known, but a request stays in the series that it began in.
+        let first = reported == MessageCounts::default();
+        let custom = if ended && first {
+            self.custom(host)
+        } else {
+            custom
+        };
+        let key = key.and_then(|key| {
             Some(SeriesKey {
+                reason: UnknownReason::None,
                 custom: custom?,
                 ..key
             })
-        }) else {
-            if ended {
-                let number = self.messages_overflow(host);
-                self.record_messages(host, number, new);
-            }
-            return;
-        };
-        if !ended && Some(key.peer) == self.nobody {
-            return;
-        }
-        let key = SeriesKey {
-            reason: UnknownReason::None,
-            ..key
-        };
-        let number = self
-            .messages
-            .find(&key)
-            .or_else(|| self.add_messages(host, key));
+        });
+        let number = key.and_then(|key| {
+            let known = self.messages.find(&key);
+            known.or_else(|| self.add_messages(host, key))
+        });
         let number = number.unwrap_or_else(|| self.messages_overflow(host));
         self.record_messages(host, number, new);
-        *messages = Messages {
-            custom: messages.custom,
-            ..now
-        };
+        Messages {
+            reported: now,
+            custom,
+        }
     }
 
     /// Some time has passed: what may change is looked at again when it is next needed.
@@ -264,6 +284,12 @@ impl Stats {
         )
     }
 
+    /// Whether the peers in a label set are known, as far as labels show them.
+    fn knows_peers(&self, key: &SeriesKey) -> bool {
+        let known = |peer| !self.parts.peers || Some(peer) != self.nobody;
+        known(key.peer) && (self.reporter != Reporter::Waypoint || known(key.upstream))
+    }
+
     fn operation(&self, host: &impl Host) -> Option<u32> {
         if self.operations.is_empty() {
             return None;
@@ -294,10 +320,18 @@ impl Stats {
                 (None, true) => learned.reason,
                 _ => UnknownReason::None,
             },
-            peer: self.peer(peer.as_ref())?,
-            upstream: self.peer(upstream.as_ref())?,
-            principals: self.connection(host, ended.ends)?,
-            service: self.service(host, clusters, ended)?,
+            peer: self.peer(peer.as_ref().filter(|_| self.parts.peers))?,
+            upstream: self.peer(upstream.as_ref().filter(|_| self.parts.peers))?,
+            principals: if self.parts.principals {
+                self.connection(host, ended.ends)?
+            } else {
+                self.principals(Ends::default())?
+            },
+            service: if self.parts.service {
+                self.service(host, clusters, ended)?
+            } else {
+                self.nothing_asked?
+            },
             custom: 0,
             operation: None,
             outcome,
@@ -386,7 +420,7 @@ impl Stats {
         }
         let metrics = self.define(host, &self.plan.at_end, &key)?;
         let number = self.series.add(key, metrics.into_iter());
-        if self.zero_initialize && Some(key.peer) != self.nobody {
+        if self.zero_initialize && self.knows_peers(&key) {
             self.add_zeroes(host, key);
         }
         Some(number)
@@ -477,11 +511,10 @@ impl Stats {
         host: &impl Host,
         planned: &[PlannedMetric],
     ) -> Vec<Option<MetricId>> {
-        host.log(
-            LogLevel::Warn,
-            "mixerless: max_series is reached: requests with a new label set are counted in the series whose \
-             labels say \"overflow\"; raise max_series, or find the label with too many values",
-        );
+        let first = self.series.overflow().is_none() && self.messages.overflow().is_none();
+        if first {
+            Self::warn_of_overflow(host);
+        }
         let define = |metric: &PlannedMetric| {
             let name = self.plan.overflow_stat_name(metric, self.reporter.name())?;
             host.define(metric.kind, &name)
@@ -489,7 +522,15 @@ impl Stats {
         planned.iter().map(define).collect()
     }
 
-    fn record_messages(&self, host: &impl Host, number: u32, new: Messages) {
+    fn warn_of_overflow(host: &impl Host) {
+        host.log(
+            LogLevel::Warn,
+            "mixerless: max_series is reached: requests with a new label set are counted in the series whose \
+             labels say \"overflow\"; raise max_series, or find the label with too many values",
+        );
+    }
+
+    fn record_messages(&self, host: &impl Host, number: u32, new: MessageCounts) {
         for (metric, id) in self.plan.messages.iter().zip(self.messages.metrics(number)) {
             let value = match metric.value {
                 PlannedValue::Messages(MessageMetric::RequestMessagesTotal) => new.request,
@@ -521,14 +562,15 @@ fn grpc_status(host: &impl Host) -> Option<i32> {
     i32::try_from(status).ok()
 }
 
-/// `REQUEST,RESPONSE`, as Envoy's gRPC stats filter writes it.
-fn message_counts(text: &[u8]) -> Option<Messages> {
-    let (request, response) = core::str::from_utf8(text).ok()?.split_once(',')?;
-    Some(Messages {
-        request: request.parse().ok()?,
-        response: response.parse().ok()?,
-        custom: None,
-    })
+impl MessageCounts {
+    /// Reads `REQUEST,RESPONSE`, as Envoy's gRPC stats filter writes it.
+    fn read(text: &[u8]) -> Option<Self> {
+        let (request, response) = core::str::from_utf8(text).ok()?.split_once(',')?;
+        Some(Self {
+            request: request.parse().ok()?,
+            response: response.parse().ok()?,
+        })
+    }
 }
 
 /// Defines and records the gauge `build`: which version runs here.

@@ -200,10 +200,11 @@ impl Workload {
             "identity" => &mut self.identity,
             "region" => &mut self.region,
             "availability_zone" => &mut self.zone,
-            _ => {
+            "type" => {
                 self.kind = Self::known_kind(value).unwrap_or_default();
                 return;
             }
+            _ => return,
         };
         *field = bounded(value);
     }
@@ -221,7 +222,8 @@ impl Workload {
             "identity" => &self.identity,
             "region" => &self.region,
             "availability_zone" => &self.zone,
-            _ => self.kind,
+            "type" => self.kind,
+            _ => "",
         }
     }
 

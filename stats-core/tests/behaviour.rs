@@ -245,11 +245,14 @@ fn a_peer_that_sends_one_header_gets_that_one() {
 #[test]
 fn two_filters_meet_through_filter_state() {
     let mock = mock::inbound();
-    let calls = mock.calls_of_a_request(&mut mock.plugin("metadata_exchange", ""));
-    assert!(
-        calls.contains(&"declare downstream_peer".to_owned()),
-        "{calls:#?}"
+    let mut plugin = mock.plugin("metadata_exchange", "");
+    let declared = ["downstream_peer", "upstream_peer"];
+    assert_eq!(
+        *mock.declared.borrow(),
+        declared,
+        "with the plugin, before any request"
     );
+    let calls = mock.calls_of_a_request(&mut plugin);
     assert!(
         calls.contains(&"publish downstream_peer".to_owned()),
         "{calls:#?}"
@@ -605,7 +608,10 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
     let mut stream = Stream::default();
     plugin.on_request_headers(&mock, &mut stream);
     plugin.on_response_headers(&mock, &mut stream);
-    assert!(plugin.reports(&stream));
+    assert!(
+        stream.grows() && plugin.on_tick(),
+        "five seconds are the default"
+    );
     let value = |mock: &Mock, name| {
         let samples = mock.samples(name);
         assert!(samples.len() <= 1, "one label set: {samples:#?}");
@@ -635,4 +641,77 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
         Some("9")
     );
     assert_eq!(labels(&mock, "istio_request_messages_total").len(), 20);
+}
+
+#[test]
+fn a_label_on_messages_is_what_it_was_when_the_request_began() {
+    let mut mock = mock::inbound();
+    mock.request
+        .insert("content-type", b"application/grpc".to_vec());
+    mock.set("xds.cluster_name", b"inbound|9898||");
+    mock.set_integer("connection.id", 7);
+    mock.typed("expr.path", b"/begun", "s");
+    let mut plugin = mock.plugin("", r#"{"metrics": [{"dimensions": {"at": "expr.path"}}]}"#);
+    let mut stream = Stream::default();
+    plugin.on_request_headers(&mock, &mut stream);
+    // While the request is open there are no headers to evaluate.
+    let expression = mock.lists.remove(0);
+    mock.set("filter_state.envoy.filters.http.grpc_stats", b"3,1");
+    plugin.on_report(&mock, &mut stream);
+    mock.set("filter_state.envoy.filters.http.grpc_stats", b"4,1");
+    mock.lists.insert(0, expression);
+    plugin.on_log(&mock, &mut stream);
+    let samples = mock.samples("istio_request_messages_total");
+    assert_eq!(samples.len(), 1, "{samples:#?}");
+    assert!(
+        samples[0].contains("at=\"/begun\"") && samples[0].ends_with(" 4"),
+        "{samples:?}"
+    );
+}
+
+#[test]
+fn what_no_label_shows_does_not_fill_the_table() {
+    let mut mock = mock::inbound();
+    mock.attributes.remove("xds.cluster_metadata");
+    let configuration = r#"{"max_series": 4, "allowed_labels": ["reporter", "response_code"]}"#;
+    let mut plugin = mock.plugin("", configuration);
+    for n in 0..20 {
+        mock.request
+            .insert(":authority", format!("host-{n}").into_bytes());
+        mock.request(&mut plugin);
+    }
+    assert_eq!(counts(&mock, "response_code"), expected(&[("200", 20)]));
+}
+
+#[test]
+fn a_peer_that_says_nothing_leaves_it_to_the_next_source() {
+    let mut mock = mock::inbound();
+    mock.request.insert("x-envoy-peer-metadata", Vec::new());
+    mock.request
+        .insert("baggage", b"k8s.deployment.name=cart".to_vec());
+    mock.request(&mut mock.plugin("", ""));
+    assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 1)]));
+}
+
+#[test]
+fn stats_alone_take_the_headers_from_the_exchange_beside_them() {
+    let mut mock = mock::inbound();
+    mock.request(&mut mock.plugin("metadata_exchange", ""));
+    let published = mock.published.borrow()["downstream_peer"].clone();
+    mock.set("downstream_peer", &published);
+    mock.request(&mut mock.plugin("stats", r#"{"peer_sources": ["headers"]}"#));
+    assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 1)]));
+}
+
+#[test]
+fn clusters_are_looked_at_every_few_seconds_however_seldom_is_reported() {
+    let mock = mock::inbound();
+    for (configured, tick) in [("1s", 1000), ("0s", 5000), ("3600s", 5000), ("0.001s", 100)] {
+        let configuration = format!(r#"{{"tcp_reporting_duration": "{configured}"}}"#);
+        let plugin = mock.plugin("", &configuration);
+        assert_eq!(plugin.tick().as_millis(), tick, "{configured}");
+    }
+    let mut plugin = mock.plugin("", r#"{"tcp_reporting_duration": "12s"}"#);
+    let due: Vec<_> = (0..6).map(|_| plugin.on_tick()).collect();
+    assert_eq!(due, [false, false, true, false, false, true]);
 }

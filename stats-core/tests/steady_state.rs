@@ -118,7 +118,7 @@ fn stats_alone_make_these_calls() {
 #[test]
 fn nothing_is_allocated_in_either_direction_or_role() {
     for mock in [mock::inbound(), mock::outbound()] {
-        for root_id in ["", "stats"] {
+        for root_id in ["", "stats", "metadata_exchange"] {
             assert_eq!(
                 allocations_of_100_requests(&mock, root_id),
                 0,

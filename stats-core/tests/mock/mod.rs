@@ -32,6 +32,7 @@ pub struct Mock {
     pub call_count: Cell<usize>,
     /// The time, in nanoseconds; a call takes none.
     pub time: Cell<u64>,
+    pub declared: RefCell<Vec<String>>,
     pub published: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Expressions that do not parse, by a text that they contain.
     pub unparsable: Vec<&'static str>,
@@ -278,14 +279,20 @@ impl Attributes for Mock {
     }
 
     fn declare_struct(&self, name: &str) {
-        self.note(|| format!("declare {name}"));
+        self.declared.borrow_mut().push(name.to_owned());
     }
 
     fn publish(&self, name: &str, value: &[u8]) {
         self.note(|| format!("publish {name}"));
-        self.published
-            .borrow_mut()
-            .insert(name.to_owned(), value.to_vec());
+        let known = self
+            .published
+            .borrow()
+            .get(name)
+            .is_some_and(|known| known == value);
+        if !known {
+            let mut published = self.published.borrow_mut();
+            published.insert(name.to_owned(), value.to_vec());
+        }
     }
 }
 
