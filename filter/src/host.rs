@@ -22,6 +22,8 @@ pub enum BufferType {
 }
 
 const OK: u32 = 0;
+/// Shared data is set whatever is there.
+const ANY_VERSION: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -66,6 +68,20 @@ unsafe extern "C" {
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *mut *const u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -109,6 +125,29 @@ impl ProxyWasm {
         let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
         // SAFETY: no memory is passed.
         unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+    }
+
+    /// What a VM of the same id has [shared](Self::share) under this key.
+    pub fn shared(&self, key: &[u8]) -> Option<&[u8]> {
+        let mut version = 0;
+        // SAFETY: the key is valid for the call, and the three pointers are to locals.
+        handed_over(|value, size| unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut version)
+        })
+    }
+
+    /// Shares a value with all VMs of the same id, those to come included.
+    pub fn share(&self, key: &[u8], value: &[u8]) {
+        // SAFETY: both slices are valid for the call.
+        unsafe {
+            proxy_set_shared_data(
+                key.as_ptr(),
+                key.len(),
+                value.as_ptr(),
+                value.len(),
+                ANY_VERSION,
+            )
+        };
     }
 
     /// Makes another context the one that calls are about.

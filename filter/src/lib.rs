@@ -59,8 +59,11 @@ impl Contexts {
         let configuration = host
             .buffer(BufferType::PluginConfiguration)
             .unwrap_or_default();
+        let name = host.property("plugin_name").unwrap_or_default();
+        let good = [b"mixerless.good.", name].concat();
         match Plugin::configure(host, root_id, configuration) {
             Ok(plugin) => {
+                host.share(&good, b"");
                 host.set_tick_period(plugin.tick());
                 if let Some(old) = slot.replace(plugin) {
                     old.release(host);
@@ -68,8 +71,15 @@ impl Contexts {
                 true
             }
             Err(error) => {
-                host.log(LogLevel::Error, &format!("mixerless: {error}"));
-                false
+                // Each worker has a VM of its own, but one line says it.
+                let refused = [b"mixerless.refused.", name].concat();
+                if host.shared(&refused) != Some(configuration) {
+                    host.share(&refused, configuration);
+                    host.log(LogLevel::Error, &format!("mixerless: {error}"));
+                }
+                // Told of a refusal, the proxy keeps a configuration before it; without one, it does
+                // not even start. Telemetry must not do that: then the plugin only does nothing.
+                host.shared(&good).is_none()
             }
         }
     }
@@ -120,13 +130,11 @@ extern "C" fn proxy_on_tick(root: u32) {
             .iter_mut()
             .filter(|(_, (of, _))| *of == root)
         {
-            if stream.grows() {
-                // Each request's answers at the place of the last one's.
-                // SAFETY: this takes the place of the only other one.
-                host = unsafe { ProxyWasm::new() };
-                host.turn_to(*context);
-                plugin.on_report(&host, stream);
-            }
+            // Each request's answers at the place of the last one's.
+            // SAFETY: this takes the place of the only other one.
+            host = unsafe { ProxyWasm::new() };
+            host.turn_to(*context);
+            plugin.on_report(&host, stream);
         }
         host.turn_to(root);
     });

@@ -40,13 +40,14 @@ macro_rules! expression {
     ($($more:literal),+) => {
         concat!(
             "[response.code, response.flags, request.duration, request.total_size, ",
-            "response.total_size, xds.cluster_name, xds.route_name, ", $($more),+, "]"
+            "response.total_size, xds.cluster_name, xds.route_name, ",
+            "'content-type' in request.headers, ", $($more),+, "]"
         )
     };
 }
 
 /// How many attributes all expressions have in common.
-const COMMON: usize = 7;
+const COMMON: usize = 8;
 
 /// A request that has ended, as the host tells it. What is absent is zero or empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +66,8 @@ pub struct Ended<'a> {
     pub cluster: &'a [u8],
     /// The route.
     pub route: &'a [u8],
+    /// Whether the request has a content type: most have none to be read.
+    pub has_content_type: bool,
     /// The connection's principals, as far as they are known from here.
     pub ends: Ends<'a>,
     /// Whether it has in truth not ended yet.
@@ -181,6 +184,7 @@ impl Query {
             duration: number(DURATION).map(size),
             request_bytes: number(REQUEST_SIZE).map(size).unwrap_or_default(),
             response_bytes: number(RESPONSE_SIZE).map(size).unwrap_or_default(),
+            has_content_type: true,
             ..self.ask_while_open(host, true)
         }
     }
@@ -263,6 +267,7 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         response_size,
         cluster,
         route,
+        content_type,
     ] = common;
     Some(Ended {
         response_code: code(integer(response_code)?),
@@ -272,6 +277,7 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         response_bytes: size(integer(response_size)?),
         cluster,
         route,
+        has_content_type: content_type == [1],
         ends: Ends::default(),
         is_open: false,
     })

@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::dimensions::LABELS;
 use crate::host::MetricKind;
 use crate::metrics::{self, ExtraMetric};
 use crate::operation::Operations;
@@ -305,6 +306,19 @@ impl Config {
                     "configuration at $.metrics: no metric is called {:?}, the entry changes \
                      nothing; names have no prefix, such as requests_total",
                     entry.name
+                ));
+            }
+        }
+        let added = self
+            .metrics
+            .iter()
+            .flat_map(|entry| entry.dimensions.keys());
+        for label in added {
+            let hides = |other: &&str| other != label && other.ends_with(label.as_str());
+            if let Some(other) = LABELS.into_iter().find(hides) {
+                warnings.push(format!(
+                    "configuration at $.metrics: the label {label:?} ends like {other:?}, and Envoy's \
+                     stats_tags rule for the one finds the other; choose another name"
                 ));
             }
         }
@@ -794,6 +808,14 @@ mod tests {
         );
         assert!(warnings[1].contains("\"x\" is defined twice"));
         assert!(warnings[2].contains("no metric is called \"istio_requests_total\""));
+    }
+
+    #[test]
+    fn a_label_that_ends_like_a_standard_one_warns() {
+        let json = r#"{"metrics": [{"dimensions": {"status": "1", "my_status": "1"}}]}"#;
+        let (_, warnings) = parse(json).expect("a configuration");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(r#""status" ends like "grpc_response_status""#));
     }
 
     #[test]

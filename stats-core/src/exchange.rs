@@ -60,14 +60,13 @@ pub enum UnknownReason {
     /// It is known.
     #[default]
     None,
-    /// It did not introduce itself: no sidecar, or one that does not exchange metadata; or the proxy
-    /// answered in its place.
+    /// It did not introduce itself: no sidecar, or one that does not exchange metadata.
     NoMetadata,
     /// What it sent does not decode.
     Undecodable,
     /// What it sent is larger than [`MAX_METADATA_BYTES`].
     Oversized,
-    /// The request ended before any answer.
+    /// No answer came from upstream.
     NoResponse,
 }
 

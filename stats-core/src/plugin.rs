@@ -13,17 +13,16 @@ use prost::Message;
 use crate::attributes;
 use crate::clusters::Clusters;
 use crate::config::{Config, ConfigError, ReporterKind};
-use crate::dimensions::{Protocol, Reporter};
+use crate::dimensions::Reporter;
 use crate::discovery;
 use crate::exchange::{Exchange, Received, UnknownReason};
-use crate::host::{HeaderMap, Host, LogLevel};
+use crate::host::{Host, LogLevel};
 use crate::metrics::ExtraMetric;
 use crate::proto::{self, Node};
 use crate::started::Started;
 use crate::stats::{self, Learned, Messages, Stats};
 use crate::workload::Workload;
 
-const CONTENT_TYPE: &str = "content-type";
 /// A tick enters the module on every worker.
 const FASTEST_TICK: Duration = Duration::from_millis(100);
 /// How long what a cluster's metadata said may be out of date.
@@ -64,13 +63,17 @@ pub enum Direction {
 }
 
 impl Direction {
+    const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Waypoint];
+
     /// That of the current request's listener, unless the configuration says what the proxy is.
     fn of_listener(host: &impl Host, config: &Config) -> Self {
+        if config.reporter == ReporterKind::ServerGateway {
+            return Self::Waypoint;
+        }
         let direction = host.attribute(attributes::LISTENER_DIRECTION);
-        match (config.reporter, direction.and_then(attributes::integer)) {
-            (ReporterKind::ServerGateway, _) => Self::Waypoint,
-            (ReporterKind::Unspecified, Some(1)) => Self::Inbound,
-            (ReporterKind::Unspecified, _) => Self::Outbound,
+        match direction.and_then(attributes::integer) {
+            Some(1) => Self::Inbound,
+            _ => Self::Outbound,
         }
     }
 
@@ -104,11 +107,12 @@ pub struct Plugin {
     /// This proxy's workload as the exchange sends it.
     introduction: Vec<u8>,
     local: Workload,
-    /// Set up by the first request: the host does not tell the listener's direction before.
-    side: Option<Side>,
+    /// By direction, each set up by its first request: listeners of both directions may share a
+    /// plugin, and the host tells the direction with a request only.
+    sides: [Option<Side>; Direction::ALL.len()],
 }
 
-/// What a plugin is once its direction is known.
+/// What a plugin is for one direction.
 struct Side {
     direction: Direction,
     clusters: Clusters,
@@ -123,9 +127,9 @@ struct Side {
 /// What is remembered of a request between its callbacks.
 #[derive(Debug, Default)]
 pub struct Stream {
+    direction: Option<Direction>,
     downstream: Received,
     upstream: Option<Received>,
-    protocol: Option<Protocol>,
     messages: Messages,
     began_at: Option<u64>,
     first_byte: Option<u64>,
@@ -181,7 +185,7 @@ impl Plugin {
             local,
             config,
             id: node.id,
-            side: None,
+            sides: Direction::ALL.map(|_| None),
         })
     }
 
@@ -196,13 +200,9 @@ impl Plugin {
 
     /// The request's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, stream: &mut Stream) {
-        let side = self.side(host);
+        let side = self.side(host, stream);
         if let Some(stats) = &mut side.stats {
-            let protocol = Protocol::of(host.header(HeaderMap::Request, CONTENT_TYPE));
-            stream.protocol = Some(protocol);
-            if protocol == Protocol::Grpc {
-                stream.messages = stats.begin_messages(host);
-            }
+            stream.messages = stats.begin(host);
         }
         if side.takes_first_byte {
             stream.began_at = Some(host.now());
@@ -224,7 +224,7 @@ impl Plugin {
 
     /// The response's headers are here.
     pub fn on_response_headers(&mut self, host: &impl Host, stream: &mut Stream) {
-        let side = self.side(host);
+        let side = self.side(host, stream);
         if let Some(began_at) = stream.began_at {
             stream.first_byte = Some(host.now().saturating_sub(began_at));
         }
@@ -245,38 +245,26 @@ impl Plugin {
     /// The request has ended.
     pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
         self.on_done(host, stream);
-        let Side {
-            direction,
-            clusters,
-            exchange,
-            stats: Some(stats),
-            ..
-        } = self.side(host)
-        else {
-            return;
-        };
-        let exchanged = exchange.is_some();
-        // A request that was refused before its headers got here has none noted.
-        let protocol = stream
-            .protocol
-            .unwrap_or_else(|| Protocol::of(host.header(HeaderMap::Request, CONTENT_TYPE)));
-        let learned = stream.learned(*direction, exchanged, protocol);
-        stats.count(host, clusters, learned, stream.messages);
+        let side = self.side(host, stream);
+        let learned = stream.learned(side.direction, side.exchange.is_some());
+        if let Some(stats) = &mut side.stats {
+            stats.count(host, &mut side.clusters, learned, stream.messages);
+        }
     }
 
     /// A request is gone, whether or not it was logged.
     pub fn on_done(&mut self, host: &impl Host, stream: &mut Stream) {
         if core::mem::take(&mut stream.in_flight)
-            && let Some(started) = &self.side(host).started
+            && let Some(started) = &self.side(host, stream).started
         {
             started.end(host);
         }
     }
 
     /// The time of [`Self::tick`] has passed. Whether open requests are to be reported now: each
-    /// that [`Stream::grows`], through [`Self::on_report`].
+    /// through [`Self::on_report`].
     pub fn on_tick(&mut self) -> bool {
-        if let Some(side) = &mut self.side {
+        for side in self.sides.iter_mut().flatten() {
             side.clusters.tick();
             if let Some(stats) = &mut side.stats {
                 stats.tick();
@@ -294,15 +282,11 @@ impl Plugin {
     /// Reports what grows while a request is open. The host's current request is this one, and of
     /// it only attributes can be read.
     pub fn on_report(&mut self, host: &impl Host, stream: &mut Stream) {
-        if let Side {
-            direction,
-            clusters,
-            stats: Some(stats),
-            ..
-        } = self.side(host)
-        {
-            // Why a peer is unknown does not matter before the end.
-            let learned = stream.learned(*direction, false, Protocol::Grpc);
+        let side = self.side(host, stream);
+        // Why a peer is unknown does not matter before the end.
+        let learned = stream.learned(side.direction, false);
+        if let Some(stats) = &mut side.stats {
+            let clusters = &mut side.clusters;
             let messages = stats.report_messages(host, clusters, learned, stream.messages, false);
             stream.messages = messages;
         }
@@ -310,12 +294,17 @@ impl Plugin {
 
     /// Gives back what the host holds for this plugin, before it is dropped or configured anew.
     pub fn release(&self, host: &impl Host) {
-        if let Some(stats) = self.side.as_ref().and_then(|side| side.stats.as_ref()) {
+        for stats in self
+            .sides
+            .iter()
+            .flatten()
+            .filter_map(|side| side.stats.as_ref())
+        {
             stats.release(host);
         }
     }
 
-    fn side(&mut self, host: &impl Host) -> &mut Side {
+    fn side(&mut self, host: &impl Host, stream: &mut Stream) -> &mut Side {
         let Self {
             role,
             publishes,
@@ -323,11 +312,19 @@ impl Plugin {
             id,
             introduction,
             local,
-            side,
+            sides,
             ..
         } = self;
+        let direction = *stream
+            .direction
+            .get_or_insert_with(|| Direction::of_listener(host, config));
+        let [inbound, outbound, waypoint] = sides;
+        let side = match direction {
+            Direction::Inbound => inbound,
+            Direction::Outbound => outbound,
+            Direction::Waypoint => waypoint,
+        };
         side.get_or_insert_with(|| {
-            let direction = Direction::of_listener(host, config);
             let (exchanges, counts) = match role {
                 Role::Telemetry => (true, true),
                 Role::MetadataExchange => (true, false),
@@ -376,12 +373,7 @@ impl Side {
 }
 
 impl Stream {
-    /// Whether something of it is reported while it is open.
-    pub fn grows(&self) -> bool {
-        self.protocol == Some(Protocol::Grpc)
-    }
-
-    fn learned(&self, direction: Direction, exchanged: bool, protocol: Protocol) -> Learned<'_> {
+    fn learned(&self, direction: Direction, exchanged: bool) -> Learned<'_> {
         let upstream = self.upstream.as_ref();
         Learned {
             downstream: self.downstream.peer.as_ref(),
@@ -392,7 +384,6 @@ impl Stream {
                 (Direction::Outbound, None) => UnknownReason::NoResponse,
                 (Direction::Inbound | Direction::Waypoint, _) => self.downstream.reason,
             },
-            protocol,
             first_byte: self.first_byte,
         }
     }

@@ -24,6 +24,9 @@ use crate::service::Service;
 use crate::stat_name;
 use crate::workload::Workload;
 
+/// The response flags with which the proxy answers in the place of an upstream that it did not
+/// reach: UH, UT, UR, UF, UC, UO, NR and NC.
+const NO_UPSTREAM_RESPONSE: u64 = 0b1_1111_0110 | 1 << 24;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The statistics of one plugin.
@@ -62,8 +65,6 @@ pub struct Learned<'a> {
     pub upstream: Option<&'a Rc<Peer>>,
     /// Why the peer that matters here is not known.
     pub reason: UnknownReason,
-    /// What it speaks.
-    pub protocol: Protocol,
     /// The time to the response's headers, in nanoseconds.
     pub first_byte: Option<u64>,
 }
@@ -138,12 +139,17 @@ impl Stats {
         learned: Learned<'_>,
         messages: Messages,
     ) {
-        if learned.protocol == Protocol::Grpc {
+        let ended = self.query.ask(host);
+        let protocol = if ended.has_content_type {
+            content_protocol(host)
+        } else {
+            Protocol::Http
+        };
+        if protocol == Protocol::Grpc {
             self.report_messages(host, clusters, learned, messages, true);
         }
-        let ended = self.query.ask(host);
         let outcome = Outcome {
-            protocol: learned.protocol,
+            protocol,
             response_code: if self.parts.response_code {
                 ended.response_code
             } else {
@@ -154,7 +160,7 @@ impl Stats {
             } else {
                 0
             },
-            grpc_status: match learned.protocol {
+            grpc_status: match protocol {
                 Protocol::Grpc => grpc_status(host),
                 Protocol::Http => None,
             },
@@ -182,11 +188,13 @@ impl Stats {
         }
     }
 
-    /// A gRPC request begins.
-    pub fn begin_messages(&mut self, host: &impl Host) -> Messages {
+    /// A request begins. Labels of the user's own on its messages, if it is of gRPC, are those of
+    /// this moment.
+    pub fn begin(&mut self, host: &impl Host) -> Messages {
+        let asks = self.plan.is_custom() && content_protocol(host) == Protocol::Grpc;
         Messages {
             reported: MessageCounts::default(),
-            custom: self.custom(host),
+            custom: asks.then(|| self.custom(host)).flatten(),
         }
     }
 
@@ -223,7 +231,8 @@ impl Stats {
         };
         let open = self.query.ask_while_open(host, ended);
         let key = self.key(host, clusters, learned, &open, outcome);
-        if !ended && !key.is_some_and(|key| self.knows_peers(&key)) {
+        let waits = self.plan.is_custom() && custom.is_none();
+        if !ended && (waits || !key.is_some_and(|key| self.knows_peers(&key))) {
             return messages;
         }
         // At the end more is known, but a request stays in the series that it began in.
@@ -317,6 +326,12 @@ impl Stats {
         };
         Some(SeriesKey {
             reason: match (&peer, self.reasons) {
+                (None, true)
+                    if self.reporter == Reporter::Source
+                        && ended.response_flags & NO_UPSTREAM_RESPONSE != 0 =>
+                {
+                    UnknownReason::NoResponse
+                }
                 (None, true) => learned.reason,
                 _ => UnknownReason::None,
             },
@@ -555,6 +570,11 @@ fn http_value(metric: HttpMetric, ended: &Ended<'_>) -> Option<u64> {
 
 fn milliseconds(nanoseconds: u64) -> u64 {
     nanoseconds / NANOSECONDS_PER_MILLISECOND
+}
+
+/// What the current request's content type says that it speaks.
+fn content_protocol(host: &impl Host) -> Protocol {
+    Protocol::of(host.header(HeaderMap::Request, "content-type"))
 }
 
 fn grpc_status(host: &impl Host) -> Option<i32> {

@@ -108,7 +108,7 @@ fn the_outbound_query_follows_the_upstream_from_plaintext_to_tls_and_back() {
 
     let plaintext = |mock: &mut Mock| {
         mock.lists.remove(0);
-        mock.lists[0].1[7] = vec![0];
+        mock.lists[0].1[8] = vec![0];
     };
     plaintext(&mut mock);
     assert_eq!(
@@ -135,7 +135,7 @@ fn principals_are_asked_for_once_per_downstream_connection() {
     assert_eq!(asks(&mock, &mut plugin), 2);
     assert_eq!(asks(&mock, &mut plugin), 0);
     // Another connection, without certificates.
-    mock.lists[0].1[7] = 8_i64.to_ne_bytes().to_vec();
+    mock.lists[0].1[8] = 8_i64.to_ne_bytes().to_vec();
     mock.attributes.retain(|path, _| !path.contains("uri_san"));
     assert_eq!(asks(&mock, &mut plugin), 2);
     let policies = counts(&mock, "connection_security_policy");
@@ -602,16 +602,14 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
     let mut mock = mock::inbound();
     mock.request
         .insert("content-type", b"application/grpc".to_vec());
+    mock.lists[0].1[7] = vec![1];
     mock.set("xds.cluster_name", b"inbound|9898||");
     mock.set_integer("connection.id", 7);
     let mut plugin = mock.plugin("", "");
     let mut stream = Stream::default();
     plugin.on_request_headers(&mock, &mut stream);
     plugin.on_response_headers(&mock, &mut stream);
-    assert!(
-        stream.grows() && plugin.on_tick(),
-        "five seconds are the default"
-    );
+    assert!(plugin.on_tick(), "five seconds are the default");
     let value = |mock: &Mock, name| {
         let samples = mock.samples(name);
         assert!(samples.len() <= 1, "one label set: {samples:#?}");
@@ -648,6 +646,7 @@ fn a_label_on_messages_is_what_it_was_when_the_request_began() {
     let mut mock = mock::inbound();
     mock.request
         .insert("content-type", b"application/grpc".to_vec());
+    mock.lists[0].1[7] = vec![1];
     mock.set("xds.cluster_name", b"inbound|9898||");
     mock.set_integer("connection.id", 7);
     mock.typed("expr.path", b"/begun", "s");
@@ -714,4 +713,37 @@ fn clusters_are_looked_at_every_few_seconds_however_seldom_is_reported() {
     let mut plugin = mock.plugin("", r#"{"tcp_reporting_duration": "12s"}"#);
     let due: Vec<_> = (0..6).map(|_| plugin.on_tick()).collect();
     assert_eq!(due, [false, false, true, false, false, true]);
+}
+
+#[test]
+fn listeners_of_both_directions_may_share_a_plugin() {
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("", "");
+    mock.request(&mut plugin);
+    let outbound = mock::outbound();
+    mock.lists.extend(outbound.lists.clone());
+    mock.set_integer("xds.listener_direction", 2);
+    mock.request(&mut plugin);
+    mock.set_integer("xds.listener_direction", 1);
+    mock.request(&mut plugin);
+    assert_eq!(
+        counts(&mock, "reporter"),
+        expected(&[("destination", 2), ("source", 1)])
+    );
+    plugin.release(&mock);
+    assert_eq!(mock.forgotten.borrow().len(), mock.compiled.borrow().len());
+}
+
+#[test]
+fn an_upstream_that_was_not_reached_did_not_respond() {
+    let mut mock = mock::outbound();
+    mock.response.clear();
+    for (_, list) in &mut mock.lists {
+        list[1] = (1_i64 << 5).to_ne_bytes().to_vec();
+    }
+    mock.request(&mut mock.plugin("", r#"{"peer_unknown_reason": true}"#));
+    assert_eq!(
+        counts(&mock, "peer_unknown_reason"),
+        expected(&[("no_response", 1)])
+    );
 }

@@ -90,12 +90,14 @@ pub fn outbound() -> Mock {
     mock
 }
 
-/// What the expressions have in common: code, flags, duration, sizes, cluster, route.
+/// What the expressions have in common: code, flags, duration, sizes, cluster, route, and whether
+/// there is a content type.
 pub fn ended(code: i64, cluster: &str) -> Vec<Vec<u8>> {
     let integers = [code, 0, 4_200_000, 300, 500];
     let mut list: Vec<_> = integers.iter().map(|i| i.to_ne_bytes().to_vec()).collect();
     list.push(cluster.into());
     list.push(b"default".to_vec());
+    list.push(vec![0]);
     list
 }
 
