@@ -5,9 +5,11 @@
 //! | `/status/CODE` | that status |
 //! | `/delay/MS` | 200, that many milliseconds later |
 //! | `/hang` | none, ever |
+//! | `/trickle/MS` | 200 and the first half of a body, the other half that many milliseconds later |
 //! | `/headers?NAME=VALUE&…` | 200 with those headers |
 //! | `/grpc/trailers/CODE` | 200, `application/grpc`, a message, then `grpc-status: CODE` in trailers |
 //! | `/grpc/headers/CODE` | 200, `application/grpc`, `grpc-status: CODE` in headers, nothing after them |
+//! | `/grpc/echo` | 200, `application/grpc`, each message when it comes, then `grpc-status: 0` in trailers |
 //! | any other, usually `/version` | 200 with a small JSON body |
 
 use std::convert::Infallible;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
+use http_body_util::channel::Channel;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -118,6 +121,9 @@ async fn answer(request: Request<Incoming>, log: Log) -> Result<Response<Body>, 
     log.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(parts);
+    if uri.path() == "/grpc/echo" {
+        return Ok(echo(body));
+    }
     // A client that leaves during its request is none of our errors either.
     let _ = body.collect().await;
 
@@ -132,6 +138,7 @@ async fn answer(request: Request<Incoming>, log: Log) -> Result<Response<Body>, 
             version()
         }
         ["hang"] => std::future::pending().await,
+        ["trickle", milliseconds] => trickle(milliseconds),
         ["headers"] => with_headers(version(), uri.query().unwrap_or_default()),
         ["grpc", "trailers", code] => grpc_with_trailers(code),
         ["grpc", "headers", code] => with_headers(grpc(empty()), &format!("grpc-status={code}")),
@@ -173,6 +180,37 @@ fn grpc_with_trailers(code: &str) -> Response<Body> {
             .with_trailers(std::future::ready(Some(Ok(trailers))))
             .boxed_unsync(),
     )
+}
+
+/// Both halves come from a task of their own, which ends with them or with the client.
+fn trickle(milliseconds: &str) -> Response<Body> {
+    let pause = Duration::from_millis(milliseconds.parse().unwrap_or_default());
+    let (mut sender, body) = Channel::new(1);
+    tokio::spawn(async move {
+        let half = Bytes::from_static(b"half\n");
+        if sender.send_data(half.clone()).await.is_ok() {
+            tokio::time::sleep(pause).await;
+            let _ = sender.send_data(half).await;
+        }
+    });
+    Response::new(body.boxed_unsync())
+}
+
+/// The messages go through a task of their own, which ends with the call.
+fn echo(mut messages: Incoming) -> Response<Body> {
+    let (mut sender, body) = Channel::new(1);
+    tokio::spawn(async move {
+        while let Some(frame) = messages.frame().await {
+            let Ok(frame) = frame else { return };
+            if sender.send(frame).await.is_err() {
+                return;
+            }
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        let _ = sender.send_trailers(trailers).await;
+    });
+    grpc(body.boxed_unsync())
 }
 
 fn with_headers(mut response: Response<Body>, query: &str) -> Response<Body> {

@@ -1,14 +1,17 @@
 //! Clients: one that speaks HTTP properly, and one that does not.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use http_body_util::channel::{self, Channel};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -37,6 +40,13 @@ pub struct Response {
     pub body: Bytes,
     /// The trailers; empty if there were none.
     pub trailers: HeaderMap,
+}
+
+/// A gRPC call whose messages go to and fro. Dropping it cancels the call; the connection stays.
+#[must_use]
+pub struct Call {
+    messages: channel::Sender<Bytes>,
+    answers: Incoming,
 }
 
 impl Client {
@@ -92,19 +102,40 @@ impl Client {
     /// When the connection ends before the response does.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response> {
         let what = format!("{} {}", request.method(), request.uri());
-        let response = match &mut self.sender {
-            Sender::Http1(sender) => {
-                sender.ready().await?;
-                sender.send_request(origin_form(request)?).await
-            }
-            Sender::Http2(sender) => {
-                sender.ready().await?;
-                sender.send_request(request).await
-            }
-        };
+        let response = self.start(request.map(BodyExt::boxed_unsync)).await;
         Response::read(response.context(what.clone())?)
             .await
             .context(what)
+    }
+
+    /// Begins a gRPC call of a path at [`AUTHORITY`], and waits for the response's headers.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub async fn call(&mut self, path: &str) -> Result<Call> {
+        let (messages, body) = Channel::new(1);
+        let mut request = request(Method::POST, path)?.map(|_| body.boxed_unsync());
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let response = self.start(request).await.with_context(|| path.to_owned())?;
+        Ok(Call {
+            messages,
+            answers: response.into_body(),
+        })
+    }
+
+    async fn start(&mut self, request: Request<Body>) -> Result<hyper::Response<Incoming>> {
+        Ok(match &mut self.sender {
+            Sender::Http1(sender) => {
+                sender.ready().await?;
+                sender.send_request(origin_form(request)?).await?
+            }
+            Sender::Http2(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await?
+            }
+        })
     }
 
     async fn http1_over(stream: impl AsyncStream) -> Result<Self> {
@@ -120,6 +151,36 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.connection.abort();
+    }
+}
+
+impl Call {
+    /// Sends one message, an empty one, and waits for one in answer.
+    ///
+    /// # Errors
+    /// When the call has ended.
+    pub async fn exchange(&mut self) -> Result<()> {
+        // Not compressed, of length zero.
+        let message = Bytes::from_static(&[0; 5]);
+        let mut missing = message.len();
+        self.messages.send_data(message).await?;
+        while missing > 0 {
+            let Some(frame) = self.answers.frame().await else {
+                bail!("the call has ended");
+            };
+            missing = missing.saturating_sub(frame?.data_ref().map_or(0, Bytes::len));
+        }
+        Ok(())
+    }
+
+    /// Sends no more messages and reads to the end; returns the trailers.
+    ///
+    /// # Errors
+    /// When the connection ends before the response does.
+    pub async fn finish(self) -> Result<HeaderMap> {
+        drop(self.messages);
+        let rest = self.answers.collect().await?;
+        Ok(rest.trailers().cloned().unwrap_or_default())
     }
 }
 
@@ -169,9 +230,11 @@ pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
 
 #[derive(Debug)]
 enum Sender {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
+    Http1(http1::SendRequest<Body>),
+    Http2(http2::SendRequest<Body>),
 }
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 trait AsyncStream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static {}
 impl AsyncStream for TcpStream {}
@@ -186,7 +249,7 @@ async fn connect(address: SocketAddr) -> Result<TcpStream> {
 }
 
 /// HTTP/1.1 puts the authority into a header and only the path on the request line.
-fn origin_form(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>> {
+fn origin_form(mut request: Request<Body>) -> Result<Request<Body>> {
     let uri = request.uri().clone();
     if let Some(authority) = uri.authority() {
         let host = HeaderValue::from_str(authority.as_str())?;

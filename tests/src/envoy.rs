@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::client::{Client, Response};
 use crate::{eventually, install};
@@ -22,6 +22,8 @@ pub struct Options {
     pub concurrency: u32,
     /// As in `--log-level`; `warning,wasm:debug` also works.
     pub log_level: String,
+    /// Files that are there when it starts, by name.
+    pub files: Vec<(String, Value)>,
 }
 
 impl Default for Options {
@@ -29,6 +31,7 @@ impl Default for Options {
         Self {
             concurrency: 1,
             log_level: "info".to_owned(),
+            files: Vec::new(),
         }
     }
 }
@@ -106,9 +109,28 @@ impl Envoy {
     /// # Errors
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
-        let path = self.directory.path().join(LOG);
-        let log = fs::read(&path).with_context(|| path.display().to_string())?;
-        Ok(String::from_utf8_lossy(&log).into_owned())
+        self.file(LOG)
+    }
+
+    /// What is in a file that Envoy writes to its directory, for example an access log.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn file(&self, name: &str) -> Result<String> {
+        let path = self.directory.path().join(name);
+        let text = fs::read(&path).with_context(|| path.display().to_string())?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Puts another file in the place of one in Envoy's directory, in one step: that is what Envoy watches for.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn replace_file(&self, name: &str, content: &Value) -> Result<()> {
+        let file = NamedTempFile::new_in(self.directory.path())?;
+        serde_json::to_writer_pretty(file.as_file(), content)?;
+        file.persist(self.directory.path().join(name))?;
+        Ok(())
     }
 
     /// The operating system's id of the process, for example to read its CPU time.
@@ -123,10 +145,17 @@ impl Envoy {
             directory.path().join(CONFIGURATION),
             serde_json::to_vec_pretty(bootstrap)?,
         )?;
+        for (name, content) in &options.files {
+            fs::write(
+                directory.path().join(name),
+                serde_json::to_vec_pretty(content)?,
+            )?;
+        }
         let process = Command::new(&binary)
             .args(["--config-path", CONFIGURATION, "--disable-hot-restart"])
             .args(["--concurrency", &options.concurrency.to_string()])
             .args(["--log-level", &options.log_level])
+            .args(["--file-flush-interval-msec", "100"])
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

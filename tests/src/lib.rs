@@ -28,7 +28,7 @@ pub mod sidecar;
 mod wait;
 
 pub use app::App;
-pub use client::{Client, Response};
+pub use client::{Call, Client, Response};
 pub use envoy::Envoy;
 pub use install::ENVOY_VERSIONS;
 pub use mesh::{Mesh, MeshBuilder};

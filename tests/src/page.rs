@@ -65,7 +65,7 @@ impl Page {
             .into_iter()
             .filter(|sample| sample.has(labels))
             .map(|sample| sample.value)
-            .sum()
+            .fold(0.0, |sum, value| sum + value)
     }
 
     fn read_line(

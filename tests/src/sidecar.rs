@@ -1,9 +1,10 @@
 //! A sidecar: one Envoy with the module, as Istio would set it up, for one direction of traffic.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpSocket;
 
 use crate::certs::Identity;
@@ -21,8 +22,12 @@ pub struct Sidecar {
     pub traffic: SocketAddr,
     /// Where it serves `/stats/prometheus`; in a pod, that is `:15090`.
     pub metrics: SocketAddr,
-    /// The port that refuses connections stays ours, so that nobody else comes to answer there.
-    _refusing: Option<TcpSocket>,
+    /// Where it takes traffic of the other direction, if it was set up with [`SidecarBuilder::and`].
+    pub other_traffic: Option<SocketAddr>,
+    /// The filters of the module whose configuration can be changed.
+    discovered: Vec<&'static str>,
+    /// Ports that refuse connections stay ours, so that nobody else comes to answer there.
+    _refusing: Vec<TcpSocket>,
 }
 
 /// How a sidecar is set up. Without further calls: podinfo's, plaintext, one worker, on free ports, no upstream.
@@ -36,8 +41,16 @@ pub struct SidecarBuilder {
     upstream: Option<Upstream>,
     tls: Option<Tls>,
     roles: Roles,
-    plugin_config: Value,
+    plugin_config: String,
+    discovered: bool,
+    labels: Vec<String>,
+    cluster_name: Option<&'static str>,
+    cluster_metadata: Map<String, Value>,
+    endpoint_metadata: Value,
     http_filters: Vec<Value>,
+    filters_behind: Vec<Value>,
+    access_log: Option<String>,
+    other: Option<Box<SidecarBuilder>>,
     listen: SocketAddr,
     metrics: SocketAddr,
     flush_interval: &'static str,
@@ -85,6 +98,13 @@ struct Tls {
 enum Direction {
     Inbound,
     Outbound,
+}
+
+/// One direction of an Envoy that may have two.
+struct Side<'a> {
+    listener: &'static str,
+    sidecar: &'a SidecarBuilder,
+    endpoint: Option<SocketAddr>,
 }
 
 // === impl SidecarBuilder ===
@@ -150,15 +170,66 @@ impl SidecarBuilder {
         self
     }
 
-    /// The module's own configuration.
-    pub fn plugin_config(mut self, config: Value) -> Self {
-        self.plugin_config = config;
+    /// The module's own configuration: JSON, or a text that should be.
+    pub fn plugin_config(mut self, config: impl Display) -> Self {
+        self.plugin_config = config.to_string();
+        self
+    }
+
+    /// Has the module's configuration in a file that Envoy watches (its extension config discovery), so that
+    /// [`Sidecar::reconfigure`] can change it.
+    pub fn discovered_plugin_config(mut self) -> Self {
+        self.discovered = true;
+        self
+    }
+
+    /// Labels that the module's configuration adds, each of which needs a rule: Istio's `extraStatTags`.
+    pub fn labels(mut self, labels: &[&str]) -> Self {
+        self.labels
+            .extend(labels.iter().map(|&label| label.to_owned()));
+        self
+    }
+
+    /// The name of the cluster, where it is not the service's.
+    pub fn cluster_name(mut self, name: &'static str) -> Self {
+        self.cluster_name = Some(name);
+        self
+    }
+
+    /// A field of the cluster's metadata `istio`.
+    pub fn cluster_metadata(mut self, name: &str, value: Value) -> Self {
+        self.cluster_metadata.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The workload in the endpoint's metadata `istio`: `name;namespace;canonical name;revision;cluster`.
+    pub fn endpoint_workload(mut self, workload: &str) -> Self {
+        self.endpoint_metadata = json!({ "workload": workload });
         self
     }
 
     /// One more HTTP filter, in front of the module's.
     pub fn http_filter(mut self, filter: Value) -> Self {
         self.http_filters.push(filter);
+        self
+    }
+
+    /// One more HTTP filter, behind the module's.
+    pub fn http_filter_behind(mut self, filter: Value) -> Self {
+        self.filters_behind.push(filter);
+        self
+    }
+
+    /// Writes a line of that format for each request; see [`Sidecar::access_log`].
+    pub fn access_log(mut self, format: &str) -> Self {
+        self.access_log = Some(format.to_owned());
+        self
+    }
+
+    /// Has the same Envoy also carry the other direction, as a pod's sidecar does. Node, metrics, labels and options
+    /// are this one's.
+    pub fn and(mut self, other: Self) -> Self {
+        self.other = Some(Box::new(other));
         self
     }
 
@@ -197,19 +268,35 @@ impl SidecarBuilder {
     /// # Errors
     /// When Envoy or the module is not there, or Envoy does not come up.
     pub async fn start(self) -> Result<Sidecar> {
-        let mut refusing = None;
-        let endpoint = match self.upstream.unwrap_or(Upstream::Nobody) {
-            Upstream::At(address) => Some(address),
-            Upstream::Refusing => Some(refusing.insert(bound_socket()?).local_addr()?),
-            Upstream::Nobody => None,
-        };
-        let envoy = Envoy::start(&bootstrap::sidecar(&self, endpoint)?, &self.options).await?;
+        let mut refusing = Vec::new();
+        let mut sides = vec![Side::new(bootstrap::TRAFFIC, &self, &mut refusing)?];
+        if let Some(other) = &self.other {
+            sides.push(Side::new(bootstrap::OTHER_TRAFFIC, other, &mut refusing)?);
+        }
+        let mut discovered: Vec<&'static str> = Vec::new();
+        let mut options = self.options.clone();
+        for side in sides.iter().filter(|side| side.sidecar.discovered) {
+            for root_id in side.sidecar.root_ids() {
+                let file = bootstrap::discovered_file(root_id);
+                let filter = bootstrap::discovered_filter(root_id, &side.sidecar.plugin_config)?;
+                options.files.push((file, filter));
+                discovered.push(root_id);
+            }
+        }
+
+        let envoy = Envoy::start(&bootstrap::sidecar(&self, &sides)?, &options).await?;
         let traffic = envoy.listener(bootstrap::TRAFFIC).await?;
         let metrics = envoy.listener(bootstrap::METRICS).await?;
+        let other_traffic = match self.other {
+            Some(_) => Some(envoy.listener(bootstrap::OTHER_TRAFFIC).await?),
+            None => None,
+        };
         Ok(Sidecar {
             envoy,
             traffic,
             metrics,
+            other_traffic,
+            discovered,
             _refusing: refusing,
         })
     }
@@ -221,6 +308,16 @@ impl SidecarBuilder {
 
     pub(crate) fn identity(&self) -> String {
         self.node.identity()
+    }
+
+    /// The module's filters, by role.
+    fn root_ids(&self) -> &'static [&'static str] {
+        match (self.roles, self.direction) {
+            (Roles::Combined, _) => &[""],
+            (Roles::Split, Direction::Inbound) => &["metadata_exchange", "stats_inbound"],
+            (Roles::Split, Direction::Outbound) => &["metadata_exchange", "stats_outbound"],
+            (Roles::None, _) => &[],
+        }
     }
 
     fn new(direction: Direction, domains: Vec<String>) -> Self {
@@ -236,8 +333,16 @@ impl SidecarBuilder {
             upstream: None,
             tls: None,
             roles: Roles::Combined,
-            plugin_config: Value::Null,
+            plugin_config: String::new(),
+            discovered: false,
+            labels: Vec::new(),
+            cluster_name: None,
+            cluster_metadata: Map::new(),
+            endpoint_metadata: Value::Null,
             http_filters: Vec::new(),
+            filters_behind: Vec::new(),
+            access_log: None,
+            other: None,
             listen: any_port,
             metrics: any_port,
             flush_interval: "0.1s",
@@ -246,9 +351,64 @@ impl SidecarBuilder {
     }
 }
 
+// === impl Side ===
+
+impl<'a> Side<'a> {
+    /// A port that has to refuse connections is kept with those in `refusing`.
+    fn new(
+        listener: &'static str,
+        sidecar: &'a SidecarBuilder,
+        refusing: &mut Vec<TcpSocket>,
+    ) -> Result<Self> {
+        let endpoint = match sidecar.upstream.unwrap_or(Upstream::Nobody) {
+            Upstream::At(address) => Some(address),
+            Upstream::Refusing => {
+                let socket = bound_socket()?;
+                let address = socket.local_addr()?;
+                refusing.push(socket);
+                Some(address)
+            }
+            Upstream::Nobody => None,
+        };
+        Ok(Self {
+            listener,
+            sidecar,
+            endpoint,
+        })
+    }
+}
+
 // === impl Sidecar ===
 
 impl Sidecar {
+    /// Changes the module's configuration, which [`SidecarBuilder::discovered_plugin_config`] made changeable. Envoy
+    /// takes the new one in its own time.
+    ///
+    /// # Errors
+    /// When the configuration is in the bootstrap, or the file cannot be written.
+    pub fn reconfigure(&self, config: impl Display) -> Result<()> {
+        ensure!(
+            !self.discovered.is_empty(),
+            "the configuration is in the bootstrap"
+        );
+        let config = config.to_string();
+        for root_id in &self.discovered {
+            let filter = bootstrap::discovered_filter(root_id, &config)?;
+            self.envoy
+                .replace_file(&bootstrap::discovered_file(root_id), &filter)?;
+        }
+        Ok(())
+    }
+
+    /// The lines of the access log; Envoy writes them in its own time.
+    ///
+    /// # Errors
+    /// When there is none; see [`SidecarBuilder::access_log`].
+    pub fn access_log(&self) -> Result<Vec<String>> {
+        let log = self.envoy.file(bootstrap::ACCESS_LOG)?;
+        Ok(log.lines().map(str::to_owned).collect())
+    }
+
     /// The text of `/stats/prometheus`.
     ///
     /// # Errors

@@ -7,35 +7,45 @@ use serde_json::{Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::stat_name;
 
-use super::{Direction, Roles, SidecarBuilder, Tls};
+use super::{Direction, Side, SidecarBuilder, Tls};
 use crate::envoy::ADMIN_SOCKET;
 use crate::install;
 
 /// The name of the listener for traffic.
 pub const TRAFFIC: &str = "traffic";
+/// The name of the listener for traffic of the other direction, where the Envoy carries both.
+pub const OTHER_TRAFFIC: &str = "other_traffic";
 /// The name of the listener that serves `/stats/prometheus`.
 pub const METRICS: &str = "metrics";
 
+/// The access log's file.
+pub const ACCESS_LOG: &str = "access.log";
+
 /// The whole bootstrap, but for the admin section.
-pub(super) fn sidecar(sidecar: &SidecarBuilder, endpoint: Option<SocketAddr>) -> Result<Value> {
+pub(super) fn sidecar(sidecar: &SidecarBuilder, sides: &[Side]) -> Result<Value> {
+    let mut listeners = vec![metrics_listener(sidecar.metrics)];
+    let mut clusters = vec![admin_cluster()];
+    for side in sides {
+        listeners.push(traffic_listener(side)?);
+        clusters.push(traffic_cluster(side));
+    }
     Ok(json!({
         "node": sidecar.node.to_json(),
-        "stats_config": stats_config(),
+        "stats_config": stats_config(&sidecar.labels),
         "stats_flush_interval": sidecar.flush_interval,
-        "static_resources": {
-            "listeners": [traffic_listener(sidecar)?, metrics_listener(sidecar.metrics)],
-            "clusters": [traffic_cluster(sidecar, endpoint), admin_cluster()],
-        },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
     }))
 }
 
 /// One rule for each label: without it the label stays in the metric's name. Istio's mesh configuration calls this
 /// `extraStatTags`; the two rules of the build gauge are in its own bootstrap.
-pub fn stats_config() -> Value {
+pub fn stats_config(added_labels: &[String]) -> Value {
     let rule = |name: &str, regex: &str| json!({ "tag_name": name, "regex": regex });
-    let labels = LABELS.map(|label| rule(label, &stat_name::tag_regex(label)));
+    let added = added_labels.iter().map(String::as_str);
+    let labels = LABELS.into_iter().chain(added);
+    let labels = labels.map(|label| rule(label, &stat_name::tag_regex(label)));
     let build = stat_name::BUILD_TAG_REGEXES.map(|(label, regex)| rule(label, regex));
-    let rules: Vec<Value> = labels.into_iter().chain(build).collect();
+    let rules: Vec<Value> = labels.chain(build).collect();
     json!({ "use_all_default_tags": false, "stats_tags": rules })
 }
 
@@ -43,18 +53,18 @@ pub fn stats_config() -> Value {
 ///
 /// # Errors
 /// When the module has not been built.
-pub fn module_filter(root_id: &str, plugin_config: &Value) -> Result<Value> {
+pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
     Ok(json!({
-        "name": format!("mixerless.{root_id}"),
+        "name": filter_name(root_id),
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": {
-                "name": format!("mixerless.{root_id}"),
+                "name": filter_name(root_id),
                 "root_id": root_id,
                 "failure_policy": "FAIL_OPEN",
                 "configuration": {
                     "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": if plugin_config.is_null() { String::new() } else { plugin_config.to_string() },
+                    "value": plugin_config,
                 },
                 "vm_config": {
                     "vm_id": "mixerless",
@@ -66,7 +76,46 @@ pub fn module_filter(root_id: &str, plugin_config: &Value) -> Result<Value> {
     }))
 }
 
-fn traffic_listener(sidecar: &SidecarBuilder) -> Result<Value> {
+/// The content of the file from which Envoy learns the filter of that role.
+///
+/// # Errors
+/// As [`module_filter`].
+pub fn discovered_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
+    let mut filter = module_filter(root_id, plugin_config)?;
+    filter["@type"] = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig".into();
+    Ok(json!({ "version_info": "0", "resources": [filter] }))
+}
+
+/// The name of that file.
+pub fn discovered_file(root_id: &str) -> String {
+    format!("{}.json", filter_name(root_id))
+}
+
+/// The filter of that role, to be learned from its file.
+fn filter_reference(root_id: &str) -> Value {
+    json!({
+        "name": filter_name(root_id),
+        "config_discovery": {
+            "config_source": {
+                "resource_api_version": "V3",
+                "path_config_source": { "path": format!("./{}", discovered_file(root_id)) },
+            },
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    })
+}
+
+fn filter_name(root_id: &str) -> String {
+    match root_id {
+        "" => "mixerless".to_owned(),
+        root_id => format!("mixerless.{root_id}"),
+    }
+}
+
+fn traffic_listener(side: &Side) -> Result<Value> {
+    let &Side {
+        listener, sidecar, ..
+    } = side;
     let direction = match sidecar.direction {
         Direction::Inbound => "INBOUND",
         Direction::Outbound => "OUTBOUND",
@@ -84,8 +133,11 @@ fn traffic_listener(sidecar: &SidecarBuilder) -> Result<Value> {
             }],
         }],
     });
-    let mut filter_chain =
-        json!({ "filters": [http_connection_manager(TRAFFIC, &routes, &http_filters(sidecar)?)] });
+    let mut manager = http_connection_manager(listener, &routes, &http_filters(sidecar)?);
+    if let Some(format) = &sidecar.access_log {
+        manager["typed_config"]["access_log"] = json!([access_log(format)]);
+    }
+    let mut filter_chain = json!({ "filters": [manager] });
     if let (Direction::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
         filter_chain["transport_socket"] = json!({
             "name": "envoy.transport_sockets.tls",
@@ -97,7 +149,7 @@ fn traffic_listener(sidecar: &SidecarBuilder) -> Result<Value> {
         });
     }
     Ok(json!({
-        "name": TRAFFIC,
+        "name": listener,
         "address": socket_address(sidecar.listen),
         "traffic_direction": direction,
         "filter_chains": [filter_chain],
@@ -136,19 +188,15 @@ fn http_connection_manager(stat_prefix: &str, routes: &Value, http_filters: &[Va
 }
 
 fn http_filters(sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
-    let stats = match sidecar.direction {
-        Direction::Inbound => "stats_inbound",
-        Direction::Outbound => "stats_outbound",
-    };
-    let root_ids: &[&str] = match sidecar.roles {
-        Roles::Combined => &[""],
-        Roles::Split => &["metadata_exchange", stats],
-        Roles::None => &[],
-    };
     let mut filters = sidecar.http_filters.clone();
-    for root_id in root_ids {
-        filters.push(module_filter(root_id, &sidecar.plugin_config)?);
+    for root_id in sidecar.root_ids() {
+        filters.push(if sidecar.discovered {
+            filter_reference(root_id)
+        } else {
+            module_filter(root_id, &sidecar.plugin_config)?
+        });
     }
+    filters.extend_from_slice(&sidecar.filters_behind);
     filters.push(router());
     Ok(filters)
 }
@@ -160,17 +208,38 @@ fn router() -> Value {
     })
 }
 
-fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
-    match sidecar.direction {
-        Direction::Inbound => "inbound|9898||",
-        Direction::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
-    }
+fn access_log(format: &str) -> Value {
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": ACCESS_LOG,
+            "log_format": { "text_format_source": { "inline_string": format!("{format}\n") } },
+        },
+    })
 }
 
-fn traffic_cluster(sidecar: &SidecarBuilder, endpoint: Option<SocketAddr>) -> Value {
+fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
+    let of_service = match sidecar.direction {
+        Direction::Inbound => "inbound|9898||",
+        Direction::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
+    };
+    sidecar.cluster_name.unwrap_or(of_service)
+}
+
+fn traffic_cluster(side: &Side) -> Value {
+    let &Side {
+        sidecar, endpoint, ..
+    } = side;
     let endpoints: Vec<Value> = endpoint
         .into_iter()
-        .map(|address| lb_endpoint(&socket_address(address)))
+        .map(|address| {
+            let mut endpoint = lb_endpoint(&socket_address(address));
+            if !sidecar.endpoint_metadata.is_null() {
+                endpoint["metadata"] = istio_metadata(&sidecar.endpoint_metadata);
+            }
+            endpoint
+        })
         .collect();
     let mut cluster = cluster(cluster_name(sidecar), &endpoints);
     // A request leaves in the version of HTTP in which it came, as gRPC needs it.
@@ -180,10 +249,14 @@ fn traffic_cluster(sidecar: &SidecarBuilder, endpoint: Option<SocketAddr>) -> Va
             "use_downstream_protocol_config": { "http_protocol_options": {}, "http2_protocol_options": {} },
         },
     });
+    let mut metadata = sidecar.cluster_metadata.clone();
     if let Some(service) = &sidecar.service {
         let host = format!("{}.{}.svc.cluster.local", service.name, service.namespace);
         let service = json!({ "host": host, "name": service.name, "namespace": service.namespace });
-        cluster["metadata"] = json!({ "filter_metadata": { "istio": { "services": [service] } } });
+        metadata.insert("services".to_owned(), json!([service]));
+    }
+    if !metadata.is_empty() {
+        cluster["metadata"] = istio_metadata(&metadata.into());
     }
     if let (Direction::Outbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
         cluster["transport_socket"] = json!({
@@ -212,6 +285,10 @@ fn cluster(name: &str, endpoints: &[Value]) -> Value {
         "connect_timeout": "10s",
         "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] },
     })
+}
+
+fn istio_metadata(fields: &Value) -> Value {
+    json!({ "filter_metadata": { "istio": fields } })
 }
 
 fn lb_endpoint(address: &Value) -> Value {
