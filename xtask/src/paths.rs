@@ -1,0 +1,31 @@
+//! Where things lie in the repository. Only paths: nothing here creates them.
+
+use std::path::{Path, PathBuf};
+
+/// The repository.
+pub fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// The module that users, tests and the demo load.
+pub fn module() -> PathBuf {
+    root().join("target/dist/mixerless.wasm")
+}
+
+/// Cargo's target directory for the module. Not the host's, because two
+/// compilers that share one would wait for each other's lock.
+pub fn wasm_target() -> PathBuf {
+    root().join("target/wasm")
+}
+
+/// The binary of one Envoy version.
+pub fn envoy(version: &str) -> PathBuf {
+    root().join("target/envoy").join(version).join("envoy")
+}
+
+/// `path` as one types it from the repository's root.
+pub fn shown(path: &Path) -> String {
+    let short = path.strip_prefix(root()).unwrap_or(path);
+    short.display().to_string()
+}

@@ -1,0 +1,20 @@
+//! `cargo xtask setup`: the one list of what building and testing need.
+//! Not here: how each thing is found or installed.
+
+use anyhow::Result;
+
+use crate::apt::{TESTED_WITH, Tool};
+use crate::envoy::Envoy;
+use crate::toolchain::Toolchain;
+
+/// Finds or installs what building and running need; says each thing once.
+pub fn run(envoys: &[Envoy]) -> Result<()> {
+    Toolchain::ensure()?;
+    envoys.iter().try_for_each(Envoy::ensure)
+}
+
+/// The same, and what only tests talk to.
+pub fn run_for_tests(envoys: &[Envoy]) -> Result<()> {
+    run(envoys)?;
+    TESTED_WITH.iter().try_for_each(Tool::ensure)
+}

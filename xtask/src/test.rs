@@ -1,0 +1,96 @@
+//! `cargo xtask test` and `cargo xtask matrix`: which checks run, in which order.
+//! Not here: the tests.
+
+use anyhow::Result;
+
+use crate::cargo::cargo;
+use crate::envoy::{self, Choice, Envoy, OVERRIDE};
+use crate::module::{self, Verbosity};
+use crate::process::show;
+use crate::stages::{self, Stage};
+use crate::toolchain::Toolchain;
+use crate::{paths, setup};
+
+/// The variable that tells the tests where the module is.
+const MODULE: &str = "MIXERLESS_MODULE";
+
+/// All that a change must pass: everything with the first Envoy, and the
+/// end-to-end tests once more with each other one.
+pub fn everything(choices: &[Choice], test_args: &[String]) -> Result<()> {
+    let envoys = envoy::choose(choices)?;
+    let mut stages = vec![
+        setup_stage(&envoys),
+        Stage::new("format", || show(cargo("fmt").args(["--all", "--check"]))),
+        Stage::new("lints", lints),
+        Stage::new("core without std", core_without_std),
+        Stage::new("module", build_module),
+    ];
+    for (nth, envoy) in envoys.iter().enumerate() {
+        stages.push(if nth == 0 {
+            all_tests_stage(envoy, test_args)
+        } else {
+            end_to_end_stage(envoy, test_args)
+        });
+    }
+    stages::run(stages)
+}
+
+/// The end-to-end tests with every supported Envoy.
+pub fn matrix(test_args: &[String]) -> Result<()> {
+    let envoys = envoy::choose(&[Choice::All])?;
+    let mut stages = vec![setup_stage(&envoys), Stage::new("module", build_module)];
+    stages.extend(
+        envoys
+            .iter()
+            .map(|envoy| end_to_end_stage(envoy, test_args)),
+    );
+    stages::run(stages)
+}
+
+fn setup_stage(envoys: &[Envoy]) -> Stage<'_> {
+    Stage::new("setup", || setup::run_for_tests(envoys))
+}
+
+fn all_tests_stage<'a>(envoy: &'a Envoy, test_args: &'a [String]) -> Stage<'a> {
+    let name = format!("all tests, envoy {}", envoy.version);
+    let scope = &["--workspace"];
+    Stage::new(name, || cargo_test(scope, envoy, test_args))
+}
+
+fn end_to_end_stage<'a>(envoy: &'a Envoy, test_args: &'a [String]) -> Stage<'a> {
+    let name = format!("end to end, envoy {}", envoy.version);
+    // The tests of the module, in `tests/`. By name and not as `--package harness`: cargo would
+    // choose other features of shared crates for it alone, and compile half of them again.
+    let scope = &[
+        "--workspace",
+        "--test",
+        "end_to_end",
+        "--test",
+        "configuration",
+    ];
+    Stage::new(name, || cargo_test(scope, envoy, test_args))
+}
+
+fn lints() -> Result<()> {
+    let scope = ["--workspace", "--all-targets"];
+    show(cargo("clippy").args(scope).args(["--", "-D", "warnings"]))
+}
+
+fn core_without_std() -> Result<()> {
+    module::check_no_std(&Toolchain::ensure_silently()?)
+}
+
+fn build_module() -> Result<()> {
+    module::build(&Toolchain::ensure_silently()?, Verbosity::Normal)?.print();
+    Ok(())
+}
+
+fn cargo_test(scope: &[&str], envoy: &Envoy, test_args: &[String]) -> Result<()> {
+    let mut cargo = cargo("test");
+    cargo
+        .args(scope)
+        .args(test_args)
+        .env(OVERRIDE, &envoy.binary)
+        .env(MODULE, paths::module());
+    show(&mut cargo)
+}
