@@ -1,0 +1,177 @@
+//! One `EnvoyFilter` for each place of a mesh in which the module works.
+//!
+//! Each has two patches: the module with its configuration, which proxies fetch over ECDS, and a filter that points
+//! there. That detour is what lets Istio's agent pull `oci://` and `https://`, and leave Envoy a local file.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Version, metadata};
+use crate::bundle::Document;
+use crate::plan::Plan;
+use crate::plugin::Plugin;
+use crate::proxy::{Code, WASM_TYPE, wasm};
+
+/// An Envoy filter that lets everything pass: what stands in while there is no module, or when it cannot be had.
+const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
+
+/// A place in a mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Inbound,
+    Outbound,
+    Gateway,
+}
+
+/// What the module sees there. TCP comes as a second variant, with the network filter before `tcp_proxy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Traffic {
+    Http,
+}
+
+const ALL: [(Traffic, Place); 3] = [
+    (Traffic::Http, Place::Inbound),
+    (Traffic::Http, Place::Outbound),
+    (Traffic::Http, Place::Gateway),
+];
+
+/// The files and what is in them.
+pub fn documents(plan: &Plan) -> Result<Vec<(String, Document)>> {
+    let file = |(traffic, place): (Traffic, Place)| {
+        let what = format!("{}-{}", traffic.name(), place.name());
+        let document = document(plan, traffic, place, &what)?;
+        Ok((format!("envoyfilter-{what}.yaml"), document))
+    };
+    ALL.into_iter().map(file).collect()
+}
+
+fn document(plan: &Plan, traffic: Traffic, place: Place, what: &str) -> Result<Document> {
+    let name = format!("mixerless.{}.{}", traffic.name(), place.name());
+    let object = json!({
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": metadata(plan, &format!("mixerless-{what}")),
+        "spec": { "configPatches": [module(plan, place, &name)?, insertion(traffic, place, &name)] },
+    });
+    let document = Document::new(
+        format!(
+            "{}\n\
+             For proxies of any version from Istio {} on, so that an upgrade loses no metrics.\n\
+             In another namespace than the root namespace it would apply to that namespace only.",
+            place.about(),
+            Version::OLDEST
+        ),
+        object,
+    )
+    .note(
+        "applyTo: EXTENSION_CONFIG",
+        "The module. Istio's agent fetches it and hands Envoy a local file.",
+    )
+    .note(
+        "fail_open:",
+        "No module, or a broken one: requests pass all the same, uncounted.",
+    )
+    .note(
+        "vm_config:",
+        "The same in each of these filters: they share one virtual machine per worker.",
+    )
+    .note(
+        "applyTo: HTTP_FILTER",
+        "The filter, last before the router, so that it sees what the others decided.",
+    )
+    .note(
+        "initial_fetch_timeout:",
+        "A pod never waits longer than this for the module; it starts uncounted instead.",
+    );
+    Ok(document)
+}
+
+fn module(plan: &Plan, place: Place, name: &str) -> Result<Value> {
+    let plugin = place.plugin(&plan.plugin)?;
+    Ok(json!({
+        "applyTo": "EXTENSION_CONFIG",
+        "match": { "context": place.context() },
+        "patch": {
+            "operation": "ADD",
+            "value": { "name": name, "typed_config": wasm(name, &Code::of(plan), &plugin) },
+        },
+    }))
+}
+
+fn insertion(traffic: Traffic, place: Place, name: &str) -> Value {
+    let discovery = json!({
+        "config_source": { "ads": {}, "initial_fetch_timeout": "10s", "resource_api_version": "V3" },
+        "default_config": { "@type": NOTHING },
+        "type_urls": [WASM_TYPE, NOTHING],
+    });
+    json!({
+        "applyTo": traffic.apply_to(),
+        "match": { "context": place.context(), "listener": { "filterChain": { "filter": traffic.before() } } },
+        "patch": { "operation": "INSERT_BEFORE", "value": { "config_discovery": discovery, "name": name } },
+    })
+}
+
+// === impl Traffic ===
+
+impl Traffic {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+        }
+    }
+
+    fn apply_to(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP_FILTER",
+        }
+    }
+
+    fn before(self) -> Value {
+        match self {
+            Self::Http => json!({
+                "name": "envoy.filters.network.http_connection_manager",
+                "subFilter": { "name": "envoy.filters.http.router" },
+            }),
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    fn context(self) -> &'static str {
+        match self {
+            Self::Inbound => "SIDECAR_INBOUND",
+            Self::Outbound => "SIDECAR_OUTBOUND",
+            Self::Gateway => "GATEWAY",
+        }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Self::Inbound => "What arrives at a workload: series with reporter=\"destination\".",
+            Self::Outbound => "What a workload asks of others: series with reporter=\"source\".",
+            Self::Gateway => "What gateways pass on: series with reporter=\"source\".",
+        }
+    }
+
+    /// Only a sidecar's own application may say in `:authority` what it wants; elsewhere a client could make up services.
+    fn plugin(self, plugin: &Plugin) -> Result<Plugin> {
+        match self {
+            Self::Outbound => Ok(plugin.clone()),
+            Self::Inbound | Self::Gateway => plugin.with_default(
+                "disable_host_header_fallback",
+                "disableHostHeaderFallback",
+                json!(true),
+            ),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `extraStatTags`: Istio's way to say which labels get a rule in a proxy's bootstrap.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::Version;
+use crate::bundle::{Bundle, Document};
+use crate::plan::Plan;
+
+/// Adds both ways to say it, unless there is nothing to say.
+pub fn add(bundle: &mut Bundle, plan: &Plan, version: Version) -> Result<()> {
+    let labels: Vec<String> = if version.has_standard_stat_tags() {
+        plan.plugin.custom_labels().into_iter().collect()
+    } else {
+        plan.plugin.labels()
+    };
+    if labels.is_empty() {
+        return Ok(());
+    }
+    bundle.yaml(
+        "mesh-config/extra-stat-tags.yaml",
+        &[Document::new(
+            "Values of the istiod Helm chart, and likewise the `spec` of an IstioOperator: merge it into yours.\n\
+             Without it, labels stay glued into metric names and no dashboard finds anything.\n\
+             A proxy reads it when it starts: restart pods and gateways afterwards.\n\
+             It cannot be said in a ProxyConfig resource, which has no such field.",
+            json!({ "meshConfig": { "defaultConfig": { "extraStatTags": labels } } }),
+        )],
+    )?;
+    bundle.yaml(
+        "mesh-config/pod-annotation.yaml",
+        &[Document::new(
+            "The same for single workloads, where the mesh's configuration is not yours to change:\n\
+             kubectl -n NAMESPACE patch deployment NAME --patch-file pod-annotation.yaml",
+            json!({
+                "spec": { "template": { "metadata": { "annotations": {
+                    "sidecar.istio.io/extraStatTags": labels.join(","),
+                } } } },
+            }),
+        )],
+    )
+}

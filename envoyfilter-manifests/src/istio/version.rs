@@ -1,0 +1,89 @@
+//! Istio's version, and what depends on it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Error, Result, bail};
+
+/// A minor version of Istio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    major: u32,
+    minor: u32,
+}
+
+impl Version {
+    /// What is assumed without a word.
+    pub const DEFAULT: Self = Self::new(1, 30);
+    /// The oldest whose agent pulls `oci://`.
+    pub const OLDEST: Self = Self::new(1, 12);
+
+    const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
+    /// Since 1.18 no label has a rule in the bootstrap; before, the standard ones have.
+    pub fn has_standard_stat_tags(self) -> bool {
+        self < Self::new(1, 18)
+    }
+
+    /// Whether there is `TrafficExtension`.
+    pub fn has_traffic_extension(self) -> bool {
+        self >= Self::new(1, 30)
+    }
+
+    /// The version of the `Telemetry` resource.
+    pub fn telemetry_api(self) -> &'static str {
+        if self < Self::new(1, 22) {
+            "telemetry.istio.io/v1alpha1"
+        } else {
+            "telemetry.istio.io/v1"
+        }
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut parts = text.trim_start_matches('v').split('.').map(str::parse);
+        let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
+            bail!("--istio-version: {text} is no version: write MAJOR.MINOR, such as 1.30");
+        };
+        let version = Self::new(major, minor);
+        if version < Self::OLDEST {
+            bail!(
+                "--istio-version: {version} is too old: its proxies cannot pull the module; the oldest is {}",
+                Self::OLDEST
+            );
+        }
+        Ok(version)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers_and_may_have_a_patch_level() {
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        assert!(version("1.100") > version("1.30.2"));
+        assert!(version("1.17").has_standard_stat_tags());
+        assert!(!version("v1.18.0").has_standard_stat_tags());
+    }
+
+    #[test]
+    fn a_version_that_is_none_or_too_old_is_refused() {
+        for text in ["", "1", "latest", "1.x", "1.9"] {
+            let error = text.parse::<Version>().unwrap_err().to_string();
+            assert!(error.starts_with("--istio-version: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The `mixerless` command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use envoyfilter_manifests::check::{self, Output};
+use envoyfilter_manifests::plan::Plan;
+use envoyfilter_manifests::settings::Settings;
+use envoyfilter_manifests::{manifests, push};
+
+/// Istio's metrics from a Wasm module: bring it into the mesh, push it, find out what is wrong
+#[derive(Parser)]
+#[command(name = "mixerless", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write what a mesh needs, and what reads its metrics
+    Manifests(Box<ManifestsOptions>),
+    /// Push the module to an OCI registry; prints settings for `manifests`
+    Push(push::Options),
+    /// Say what is wrong with a proxy's metrics. Exit status: 0 all is well, 1 something is wrong, 2 not checked
+    Check(check::Options),
+}
+
+#[derive(Args)]
+struct ManifestsOptions {
+    /// Write files below this directory instead of to standard output
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print only what is below this directory, for example istio; may be given again
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    only: Vec<String>,
+    /// Read settings from a YAML file: a line each, named as these flags; flags win
+    #[arg(long = "settings", value_name = "FILE")]
+    settings_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    run(cli.command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Manifests(options) => write_manifests(*options)?,
+        Command::Push(options) => println!("{}", asynchronously(push::push(&options))?),
+        Command::Check(options) => {
+            let reports = asynchronously(check::check(&options))?;
+            match options.output {
+                Output::Text => print!("{reports}"),
+                Output::Json => println!("{}", serde_json::to_string_pretty(&reports)?),
+            }
+            if !reports.all_well() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_manifests(options: ManifestsOptions) -> Result<()> {
+    let settings = match &options.settings_file {
+        Some(file) => options.settings.with_file(file)?,
+        None => options.settings,
+    };
+    let plan = Plan::new(&settings)?;
+    for warning in plan.plugin.warnings() {
+        eprintln!("warning: --plugin-config: {warning}");
+    }
+    let bundle = manifests::generate(&plan)?.only(&options.only)?;
+    match &options.out {
+        None => print!("{}", bundle.stream()),
+        Some(directory) => {
+            bundle.write(directory)?;
+            for file in bundle.files() {
+                println!("{}", directory.join(&file.path).display());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn asynchronously<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.context("cannot start")?.block_on(work)
+}

@@ -1,0 +1,67 @@
+//! `mixerless manifests`: from a plan to files.
+
+use anyhow::Result;
+
+use crate::bundle::{Bundle, Document};
+use crate::plan::{Mesh, Plan};
+use crate::proxy::{Code, bootstrap, http_filter, stats_config, stats_listener};
+use crate::{envoy_gateway, istio, readers};
+
+/// All files of a plan.
+///
+/// # Errors
+/// When an object cannot be written as YAML.
+pub fn generate(plan: &Plan) -> Result<Bundle> {
+    let mut bundle = Bundle::default();
+    match &plan.mesh {
+        Mesh::Istio {
+            version,
+            method,
+            native,
+        } => istio::add(&mut bundle, plan, *version, *method, *native)?,
+        Mesh::EnvoyGateway { gateway } => envoy_gateway::add(&mut bundle, plan, gateway)?,
+        Mesh::Envoy { .. } => envoy(&mut bundle, plan)?,
+    }
+    readers::add(&mut bundle, plan)?;
+    Ok(bundle)
+}
+
+/// The pieces for an Envoy with a bootstrap file, and one file in which they stand together.
+fn envoy(bundle: &mut Bundle, plan: &Plan) -> Result<()> {
+    let filter = http_filter("mixerless.http.inbound", &Code::of(plan), &plan.plugin);
+    bundle.yaml(
+        "envoy/http-filter.yaml",
+        &[Document::new(
+            "An element of `http_filters`, to stand right before the router. It takes its direction from the listener's\n\
+             `traffic_direction`: INBOUND reports as destination, OUTBOUND as source.",
+            filter,
+        )],
+    )?;
+    bundle.yaml(
+        "envoy/stats-config.yaml",
+        &[Document::new(
+            "Part of the bootstrap, at its top: one rule for each label. Without it labels stay in metric names.",
+            serde_json::json!({ "stats_config": stats_config(&plan.plugin) }),
+        )],
+    )?;
+    bundle.yaml(
+        "envoy/stats-listener.yaml",
+        &[Document::new(
+            "An element of `static_resources.listeners`: what Prometheus scrapes. It leads to the admin endpoint through the\n\
+             cluster that bootstrap.yaml has, and shows nothing but this one page of it.",
+            stats_listener(),
+        )],
+    )?;
+    bundle.yaml(
+        "envoy/bootstrap.yaml",
+        &[Document::new(
+            "All pieces together: envoy --config-path bootstrap.yaml\n\
+             Traffic for the application comes in on :15006, metrics go out on :15090.",
+            bootstrap(plan),
+        )
+        .note(
+            "node:",
+            "Who this proxy is: what it tells its peers, and half of every series' labels.",
+        )],
+    )
+}

@@ -1,0 +1,402 @@
+//! Settings, checked and completed: what `mixerless manifests` is going to generate from.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+use stats_core::metrics::PREFIX;
+
+use crate::istio::Version;
+use crate::module_source::{ModuleSource, sha256};
+use crate::plugin::Plugin;
+use crate::readers::Queries;
+use crate::settings::{Method, Native, Settings, Target};
+
+/// Everything that the files depend on.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where proxies get the module from.
+    pub source: ModuleSource,
+    /// What they check: the manifest's digest for an image, the file's for a web server.
+    pub sha256: Option<String>,
+    /// The secret with which Istio pulls the image.
+    pub image_pull_secret: Option<String>,
+    /// The module's configuration.
+    pub plugin: Plugin,
+    /// What the proxies belong to, with what only they have.
+    pub mesh: Mesh,
+    /// Where the resources of the mesh or the gateway live.
+    pub namespace: String,
+    /// The workload that is scaled and released by its metrics.
+    pub workload: Workload,
+    /// Where readers find Prometheus.
+    pub prometheus_url: String,
+    /// How often it scrapes.
+    pub scrape_interval: String,
+    /// The cluster's name.
+    pub cluster: String,
+}
+
+/// What the proxies belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mesh {
+    /// An Istio mesh.
+    Istio {
+        /// Its version.
+        version: Version,
+        /// How the module gets in.
+        method: Method,
+        /// What becomes of native metrics.
+        native: Native,
+    },
+    /// Envoy Gateway.
+    EnvoyGateway {
+        /// The `Gateway` resource.
+        gateway: String,
+    },
+    /// An Envoy with a bootstrap file.
+    Envoy {
+        /// Where Prometheus finds the proxies.
+        scrape_targets: Vec<String>,
+    },
+}
+
+/// A deployment with a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its service's port.
+    pub port: u16,
+    /// What one pod is meant to serve.
+    pub requests_per_second: u32,
+}
+
+impl Plan {
+    /// Checks settings and fills in what they leave open.
+    ///
+    /// # Errors
+    /// On the first setting that is wrong, or does not fit the others; the error names it and says what to do.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let mesh = mesh(settings)?;
+        let source = source(settings, &mesh)?;
+        let namespace = match mesh {
+            Mesh::EnvoyGateway { .. } => "default",
+            Mesh::Istio { .. } | Mesh::Envoy { .. } => "istio-system",
+        };
+        Ok(Self {
+            sha256: checksum(settings, &source)?,
+            source,
+            image_pull_secret: settings.image_pull_secret.clone(),
+            plugin: plugin(settings, &mesh)?,
+            mesh,
+            namespace: name("--namespace", settings.namespace.as_deref(), namespace)?,
+            workload: workload(settings)?,
+            prometheus_url: prometheus_url(settings)?,
+            scrape_interval: duration(settings.scrape_interval.as_deref().unwrap_or("15s"))?,
+            cluster: name("--cluster", settings.cluster.as_deref(), "kubernetes")?,
+        })
+    }
+
+    /// The questions that readers ask, in the words of this plan.
+    pub fn queries(&self) -> Queries {
+        Queries::new(&self.plugin.prefix())
+    }
+}
+
+fn mesh(settings: &Settings) -> Result<Mesh> {
+    let target = settings.target.unwrap_or(Target::Istio);
+    let reject = |given: bool, flag: &str, wanted: &str| {
+        ensure!(
+            !given,
+            "{flag} is for `--target {wanted}` only: leave it out"
+        );
+        Ok(())
+    };
+    if target != Target::Istio {
+        reject(settings.istio_version.is_some(), "--istio-version", "istio")?;
+        reject(settings.method.is_some(), "--method", "istio")?;
+        reject(settings.native.is_some(), "--native", "istio")?;
+        reject(settings.stat_prefix.is_some(), "--stat-prefix", "istio")?;
+        reject(
+            settings.image_pull_secret.is_some(),
+            "--image-pull-secret",
+            "istio",
+        )?;
+    }
+    if target != Target::EnvoyGateway {
+        reject(settings.gateway.is_some(), "--gateway", "envoy-gateway")?;
+    }
+    if target != Target::Envoy {
+        reject(settings.scrape_target.is_some(), "--scrape-target", "envoy")?;
+    }
+    Ok(match target {
+        Target::Istio => istio(settings)?,
+        Target::EnvoyGateway => Mesh::EnvoyGateway {
+            gateway: name("--gateway", settings.gateway.as_deref(), "eg")?,
+        },
+        Target::Envoy => Mesh::Envoy {
+            scrape_targets: settings
+                .scrape_target
+                .clone()
+                .unwrap_or_else(|| vec!["127.0.0.1:15090".to_owned()]),
+        },
+    })
+}
+
+fn istio(settings: &Settings) -> Result<Mesh> {
+    let version = match &settings.istio_version {
+        Some(version) => version.parse()?,
+        None => Version::DEFAULT,
+    };
+    let method = settings.method.unwrap_or(Method::EnvoyFilter);
+    ensure!(
+        method != Method::TrafficExtension || version.has_traffic_extension(),
+        "--method traffic-extension needs Istio 1.30 or later, and --istio-version is {version}: use `--method wasm-plugin`"
+    );
+    ensure!(
+        method != Method::EnvoyFilter || settings.image_pull_secret.is_none(),
+        "--image-pull-secret does not work with `--method envoy-filter`, which cannot carry it: use `--method wasm-plugin`"
+    );
+    let native = settings.native.unwrap_or(Native::Off);
+    ensure!(
+        native == Native::SideBySide || settings.stat_prefix.is_none(),
+        "--stat-prefix is for `--native side-by-side`: dashboards know the metrics as istio_*"
+    );
+    Ok(Mesh::Istio {
+        version,
+        method,
+        native,
+    })
+}
+
+fn source(settings: &Settings, mesh: &Mesh) -> Result<ModuleSource> {
+    let Some(image) = &settings.image else {
+        bail!("--image is missing: say where the module is, as `mixerless push` prints it");
+    };
+    let source = ModuleSource::parse(image)?;
+    match (mesh, &source) {
+        (Mesh::Envoy { .. }, ModuleSource::Oci { .. } | ModuleSource::Http { .. }) => bail!(
+            "--image: an Envoy of its own cannot pull {source}: unpack the module beside it, and write the path of the file"
+        ),
+        (Mesh::EnvoyGateway { .. }, ModuleSource::File { .. }) => {
+            bail!(
+                "--image: Envoy Gateway does not take files: write oci:// or https://, not {source}"
+            )
+        }
+        (Mesh::Istio { .. }, ModuleSource::File { .. }) if settings.image_pull_secret.is_some() => {
+            bail!("--image-pull-secret: {source} is not pulled from anywhere: leave the secret out")
+        }
+        _ => Ok(source),
+    }
+}
+
+fn checksum(settings: &Settings, source: &ModuleSource) -> Result<Option<String>> {
+    let given = match &settings.sha256 {
+        Some(text) => Some(sha256("--sha256", text)?),
+        None => None,
+    };
+    match (source, given) {
+        (ModuleSource::File { .. }, Some(_)) => {
+            bail!("--sha256: nobody checks {source}, a file in the proxy's container: leave it out")
+        }
+        (
+            ModuleSource::Oci {
+                digest: Some(digest),
+                ..
+            },
+            Some(given),
+        ) if given != *digest => {
+            bail!(
+                "--sha256 is {given}, but --image is pinned to {digest}: one of them is wrong; for an image, it is the digest \
+                 of the manifest and not of the module"
+            )
+        }
+        (ModuleSource::Oci { digest, .. }, None) => Ok(digest.clone()),
+        (_, given) => Ok(given),
+    }
+}
+
+fn plugin(settings: &Settings, mesh: &Mesh) -> Result<Plugin> {
+    let plugin = match &settings.plugin_config {
+        Some(setting) => Plugin::from_setting(setting)?,
+        None => Plugin::default(),
+    };
+    let Mesh::Istio {
+        native: Native::SideBySide,
+        ..
+    } = mesh
+    else {
+        return Ok(plugin);
+    };
+    let plugin = plugin.with_default(
+        "stat_prefix",
+        "statPrefix",
+        json!(settings.stat_prefix.as_deref().unwrap_or("mixerless")),
+    )?;
+    ensure!(
+        settings
+            .stat_prefix
+            .as_ref()
+            .is_none_or(|prefix| plugin.prefix() == format!("{prefix}_")),
+        "--stat-prefix: the plugin configuration says another: leave one of them out"
+    );
+    ensure!(
+        plugin.prefix() != format!("{PREFIX}_"),
+        "--stat-prefix: {PREFIX} is what the native metrics begin with: choose another word"
+    );
+    Ok(plugin)
+}
+
+fn workload(settings: &Settings) -> Result<Workload> {
+    let requests_per_second = settings.requests_per_second.unwrap_or(10);
+    ensure!(
+        requests_per_second > 0,
+        "--requests-per-second: a pod has to serve at least 1"
+    );
+    Ok(Workload {
+        name: name("--workload", settings.workload.as_deref(), "podinfo")?,
+        namespace: name(
+            "--workload-namespace",
+            settings.workload_namespace.as_deref(),
+            "test",
+        )?,
+        port: settings.workload_port.unwrap_or(9898),
+        requests_per_second,
+    })
+}
+
+/// A name that Kubernetes takes; it also goes into queries, where a quote would do harm.
+fn name(flag: &str, given: Option<&str>, otherwise: &str) -> Result<String> {
+    let name = given.unwrap_or(otherwise);
+    let inside = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
+    let edge = |c: char| matches!(c, 'a'..='z' | '0'..='9');
+    ensure!(
+        name.len() <= 253
+            && name.starts_with(edge)
+            && name.ends_with(edge)
+            && name.chars().all(inside),
+        "{flag}: {name:?} is no name: write small letters, digits, - and . only"
+    );
+    Ok(name.to_owned())
+}
+
+fn prometheus_url(settings: &Settings) -> Result<String> {
+    let url = settings
+        .prometheus_url
+        .as_deref()
+        .unwrap_or("http://prometheus.istio-system:9090");
+    ensure!(
+        url.starts_with("http://") || url.starts_with("https://"),
+        "--prometheus-url: {url} is no URL: write http://HOST:PORT"
+    );
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn duration(text: &str) -> Result<String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let number: u32 = number
+        .parse()
+        .ok()
+        .filter(|&number| number > 0)
+        .with_context(|| format!("--scrape-interval: {text} is no duration: write 15s"))?;
+    ensure!(
+        matches!(unit, "ms" | "s" | "m"),
+        "--scrape-interval: {text} is no duration: write 15s"
+    );
+    ensure!(
+        unit == "ms" || unit == "s" && number <= 15,
+        "--scrape-interval: {text} is too long: rates look back one minute and want four scrapes in it: at most 15s"
+    );
+    Ok(format!("{number}{unit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const IMAGE: &str = "oci://registry.example/mixerless:1";
+
+    fn plan(settings: &Value) -> Result<Plan> {
+        Plan::new(&serde_json::from_value(settings.clone()).unwrap())
+    }
+
+    #[test]
+    fn a_pinned_image_needs_no_sha256_of_its_own() {
+        let digest = "ab".repeat(32);
+        let image = format!("oci://registry.example/mixerless@sha256:{digest}");
+        let plan = plan(&json!({ "image": image })).unwrap();
+        assert_eq!(plan.sha256.unwrap(), digest);
+    }
+
+    #[test]
+    fn each_mistake_is_one_error_that_names_the_flag_and_says_what_to_do() {
+        let pinned = format!(
+            "oci://registry.example/mixerless@sha256:{}",
+            "ab".repeat(32)
+        );
+        let cases = [
+            (json!({}), "--image is missing"),
+            (
+                json!({ "image": IMAGE, "sha256": "12" }),
+                "--sha256: 12 is no sha256",
+            ),
+            (
+                json!({ "image": pinned, "sha256": "cd".repeat(32) }),
+                "one of them is wrong",
+            ),
+            (
+                json!({ "image": "/a.wasm", "sha256": "cd".repeat(32) }),
+                "leave it out",
+            ),
+            (json!({ "image": IMAGE, "target": "envoy" }), "cannot pull"),
+            (
+                json!({ "image": "/a.wasm", "target": "envoy-gateway" }),
+                "does not take files",
+            ),
+            (
+                json!({ "image": "/a.wasm", "target": "envoy", "method": "wasm-plugin" }),
+                "--method is for",
+            ),
+            (
+                json!({ "image": IMAGE, "gateway": "eg" }),
+                "--gateway is for",
+            ),
+            (
+                json!({ "image": IMAGE, "istio-version": "1.29", "method": "traffic-extension" }),
+                "--method wasm-plugin",
+            ),
+            (
+                json!({ "image": IMAGE, "image-pull-secret": "s" }),
+                "--method wasm-plugin",
+            ),
+            (
+                json!({ "image": IMAGE, "stat-prefix": "x" }),
+                "--native side-by-side",
+            ),
+            (
+                json!({ "image": IMAGE, "native": "side-by-side", "stat-prefix": "istio" }),
+                "choose another word",
+            ),
+            (
+                json!({ "image": IMAGE, "workload": "a\"b" }),
+                "--workload: ",
+            ),
+            (
+                json!({ "image": IMAGE, "scrape-interval": "soon" }),
+                "--scrape-interval: ",
+            ),
+            (
+                json!({ "image": IMAGE, "requests-per-second": 0 }),
+                "--requests-per-second",
+            ),
+        ];
+        for (settings, expected) in cases {
+            let error = plan(&settings).unwrap_err().to_string();
+            assert!(error.starts_with("--"), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

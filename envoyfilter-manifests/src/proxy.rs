@@ -1,0 +1,12 @@
+//! What stands in a proxy's own configuration, whoever writes it there: filter, tag rules, bootstrap.
+
+mod bootstrap;
+mod filter;
+mod stats_tags;
+
+pub use bootstrap::{ADMIN_CLUSTER, bootstrap, node, stats_listener};
+pub use filter::{Code, WASM_TYPE, http_filter, wasm};
+pub use stats_tags::stats_config;
+
+/// The port on which a sidecar serves `/stats/prometheus`.
+pub const STATS_PORT: u16 = 15090;

@@ -1,0 +1,118 @@
+//! Pieces of a bootstrap file: who the proxy is, the listener for Prometheus, and all of it together.
+
+use serde_json::{Value, json};
+
+use super::{Code, STATS_PORT, http_filter, stats_config};
+use crate::plan::{Plan, Workload};
+
+/// The cluster that leads to the admin endpoint.
+pub const ADMIN_CLUSTER: &str = "prometheus_stats";
+const ADMIN_PORT: u16 = 15000;
+const TRAFFIC_PORT: u16 = 15006;
+
+/// A whole bootstrap for one server's proxy.
+pub fn bootstrap(plan: &Plan) -> Value {
+    let filter = http_filter("mixerless.http.inbound", &Code::of(plan), &plan.plugin);
+    json!({
+        "admin": { "address": address("127.0.0.1", ADMIN_PORT) },
+        "node": node(&plan.workload, &plan.cluster),
+        "static_resources": {
+            "clusters": [
+                cluster(ADMIN_CLUSTER, ADMIN_PORT),
+                application(&plan.workload),
+            ],
+            "listeners": [traffic_listener(&filter), stats_listener()],
+        },
+        "stats_config": stats_config(&plan.plugin),
+    })
+}
+
+/// Who the proxy is: what it tells its peers, and half of every series' labels.
+pub fn node(workload: &Workload, cluster: &str) -> Value {
+    let Workload {
+        name, namespace, ..
+    } = workload;
+    json!({
+        "cluster": format!("{name}.{namespace}"),
+        "id": format!("{name}.{namespace}"),
+        "metadata": {
+            "CLUSTER_ID": cluster,
+            "LABELS": { "app": name, "service.istio.io/canonical-name": name, "version": "v1" },
+            "NAME": name,
+            "NAMESPACE": namespace,
+            "OWNER": format!("kubernetes://apis/apps/v1/namespaces/{namespace}/deployments/{name}"),
+            "WORKLOAD_NAME": name,
+        },
+    })
+}
+
+/// The listener on :15090, which shows the world one page of the admin endpoint.
+pub fn stats_listener() -> Value {
+    let route =
+        json!({ "match": { "path": "/stats/prometheus" }, "route": { "cluster": ADMIN_CLUSTER } });
+    listener("stats", STATS_PORT, &route, &[])
+}
+
+fn traffic_listener(filter: &Value) -> Value {
+    let route = json!({ "match": { "prefix": "/" }, "route": { "cluster": "application" } });
+    let mut listener = listener(
+        "inbound",
+        TRAFFIC_PORT,
+        &route,
+        std::slice::from_ref(filter),
+    );
+    listener["traffic_direction"] = json!("INBOUND");
+    listener
+}
+
+fn listener(name: &str, port: u16, route: &Value, filters: &[Value]) -> Value {
+    let router = json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+    });
+    let filters: Vec<&Value> = filters.iter().chain([&router]).collect();
+    json!({
+        "address": address("0.0.0.0", port),
+        "filter_chains": [{
+            "filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": {
+                    "@type":
+                        "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    "http_filters": filters,
+                    "route_config": {
+                        "name": name,
+                        "virtual_hosts": [{ "domains": ["*"], "name": name, "routes": [route] }],
+                    },
+                    "stat_prefix": name,
+                },
+            }],
+        }],
+        "name": name,
+    })
+}
+
+/// The application, with the service that it is, as Istio puts it into a cluster's metadata.
+fn application(workload: &Workload) -> Value {
+    let Workload {
+        name, namespace, ..
+    } = workload;
+    let host = format!("{name}.{namespace}.svc.cluster.local");
+    let service = json!({ "host": host, "name": name, "namespace": namespace });
+    let mut cluster = cluster("application", workload.port);
+    cluster["metadata"] = json!({ "filter_metadata": { "istio": { "services": [service] } } });
+    cluster
+}
+
+fn cluster(name: &str, port: u16) -> Value {
+    let endpoint = json!({ "endpoint": { "address": address("127.0.0.1", port) } });
+    json!({
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [endpoint] }] },
+        "name": name,
+        "type": "STATIC",
+    })
+}
+
+fn address(host: &str, port: u16) -> Value {
+    json!({ "socket_address": { "address": host, "port_value": port } })
+}

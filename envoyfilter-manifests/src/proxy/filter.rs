@@ -1,0 +1,83 @@
+//! The module as an HTTP filter.
+
+use serde_json::{Value, json};
+
+use crate::plan::Plan;
+use crate::plugin::Plugin;
+
+/// The type of the filter's configuration.
+pub const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// Where the virtual machine gets its code from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Code {
+    /// A file.
+    Local {
+        /// Its path.
+        path: String,
+    },
+    /// Something that istio-agent fetches before Envoy sees this, leaving a local file in its place.
+    Agent {
+        /// `oci://` or `https://`.
+        url: String,
+        /// What the agent checks.
+        sha256: Option<String>,
+    },
+}
+
+impl Code {
+    /// The code of a plan's module.
+    pub fn of(plan: &Plan) -> Self {
+        use crate::module_source::ModuleSource::{File, Http, Oci};
+        match &plan.source {
+            File { path } => Self::Local { path: path.clone() },
+            Oci { .. } | Http { .. } => Self::Agent {
+                url: plan.source.url(),
+                sha256: plan.sha256.clone(),
+            },
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Local { path } => json!({ "local": { "filename": path } }),
+            Self::Agent { url, sha256 } => {
+                // The agent needs no cluster to fetch through, but the field may not be empty.
+                let uri = json!({ "cluster": "_", "timeout": "30s", "uri": url });
+                let mut remote = json!({ "http_uri": uri });
+                if let Some(sha256) = sha256 {
+                    remote["sha256"] = json!(sha256);
+                }
+                json!({ "remote": remote })
+            }
+        }
+    }
+}
+
+/// The filter's `typed_config`.
+///
+/// All of them share one virtual machine per worker: its id, runtime and code are the same. `fail_open` and not the newer
+/// `failure_policy`, because Istio's agent looks at no other when it cannot fetch.
+pub fn wasm(name: &str, code: &Code, plugin: &Plugin) -> Value {
+    json!({
+        "@type": WASM_TYPE,
+        "config": {
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": plugin.to_json(),
+            },
+            "fail_open": true,
+            "name": name,
+            "vm_config": {
+                "code": code.to_value(),
+                "runtime": "envoy.wasm.runtime.v8",
+                "vm_id": "mixerless",
+            },
+        },
+    })
+}
+
+/// The filter as an element of `http_filters`; belongs right before the router.
+pub fn http_filter(name: &str, code: &Code, plugin: &Plugin) -> Value {
+    json!({ "name": name, "typed_config": wasm(name, code, plugin) })
+}

@@ -1,0 +1,18 @@
+//! The rules that take labels out of stat names: without one, its label stays in the metric's name.
+
+use serde_json::{Value, json};
+use stats_core::stat_name::{BUILD_TAG_REGEXES, tag_regex};
+
+use crate::plugin::Plugin;
+
+/// The bootstrap's `stats_config`: one rule for each label that the configuration can emit, and those of the build gauge.
+pub fn stats_config(plugin: &Plugin) -> Value {
+    let labels = plugin.labels();
+    let rules = labels
+        .iter()
+        .map(|label| json!({ "tag_name": label, "regex": tag_regex(label) }));
+    let build = BUILD_TAG_REGEXES
+        .iter()
+        .map(|(label, regex)| json!({ "tag_name": label, "regex": regex }));
+    json!({ "stats_tags": rules.chain(build).collect::<Vec<_>>() })
+}

@@ -1,0 +1,207 @@
+//! `mixerless push`: the module as an OCI image in a registry.
+
+mod credentials;
+mod image;
+mod registry;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use oci_client::Reference;
+use sha2::{Digest, Sha256};
+
+use self::image::Image;
+use self::registry::Registry;
+
+/// What one can say to `mixerless push`.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Where to: REGISTRY/REPOSITORY:TAG
+    #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
+    pub to: String,
+    /// The module
+    #[arg(value_name = "FILE", default_value = "target/dist/mixerless.wasm")]
+    pub file: PathBuf,
+    /// The form of the image; Istio and Envoy Gateway take both
+    #[arg(long, value_enum, default_value_t = Form::Image)]
+    pub form: Form,
+    /// Speak HTTP without TLS to the registry; to one on this machine that is done unasked
+    #[arg(long)]
+    pub plain_http: bool,
+    /// Annotation: where the module's source code is
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Annotation: the commit that it was built from
+    #[arg(long, value_name = "COMMIT")]
+    pub revision: Option<String>,
+    /// Annotation: its version
+    #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
+    pub module_version: String,
+    /// Annotation: its licence, as an SPDX expression
+    #[arg(long, value_name = "SPDX", default_value = env!("CARGO_PKG_LICENSE"))]
+    pub license: String,
+}
+
+/// The form of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// As a container image has it: one tar+gzip layer with plugin.wasm in it
+    Image,
+    /// As an artifact: a layer for its configuration and one for the module as it is
+    Artifact,
+}
+
+/// What was pushed. Shown, it is a settings file for `mixerless manifests`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// `REGISTRY/REPOSITORY@sha256:…`
+    pub reference: String,
+    /// The digest of the manifest in hexadecimal: what Istio checks for `oci://`.
+    pub sha256: String,
+    /// That of the module: what Istio checks for `https://`.
+    pub module_sha256: String,
+}
+
+impl fmt::Display for Pushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "image: oci://{}", self.reference)?;
+        writeln!(f, "sha256: {}", self.sha256)?;
+        write!(
+            f,
+            "# The module itself, for https:// in place of oci://: sha256 {}",
+            self.module_sha256
+        )
+    }
+}
+
+/// Pushes the module.
+///
+/// # Errors
+/// When the reference or the file is not what it should be, or the registry does not take the image. Before the last step,
+/// the manifest, nothing can be pulled that could not be pulled before.
+pub async fn push(options: &Options) -> Result<Pushed> {
+    let to = reference(&options.to)?;
+    let module = module(&options.file)?;
+    let image = Image::new(options.form, &module, &annotations(options))?;
+    let registry = Registry::new(&to, options.plain_http)?;
+
+    let progress = ProgressBar::new(image.size()).with_style(ProgressStyle::with_template(
+        "{msg} [{bar:30}] {bytes}/{total_bytes}",
+    )?);
+    progress.set_message(format!("Pushing to {to}"));
+    registry.log_in().await?;
+    for blob in image.blobs() {
+        registry.push_blob(&blob).await?;
+        progress.inc(blob.data.len() as u64);
+    }
+    let sha256 = registry.push_manifest(image.manifest()?).await?;
+    progress.finish_and_clear();
+
+    Ok(Pushed {
+        reference: format!("{}/{}@sha256:{sha256}", to.registry(), to.repository()),
+        sha256,
+        module_sha256: hex_sha256(&module),
+    })
+}
+
+fn reference(text: &str) -> Result<Reference> {
+    let name = text.strip_prefix("oci://").unwrap_or(text);
+    let last = name.rsplit('/').next().unwrap_or_default();
+    ensure!(
+        name.contains('/') && !name.contains('@'),
+        "{text} is no place to push to: write REGISTRY/REPOSITORY:TAG"
+    );
+    ensure!(
+        last.contains(':'),
+        "{text} has no tag: write REGISTRY/REPOSITORY:TAG"
+    );
+    name.parse()
+        .with_context(|| format!("{text} is no place to push to: write REGISTRY/REPOSITORY:TAG"))
+}
+
+fn module(file: &Path) -> Result<Vec<u8>> {
+    let name = file.display();
+    let module = fs::read(file).with_context(|| {
+        format!(
+            "cannot read the module {name}: build it with `cargo xtask build`, or name another FILE"
+        )
+    })?;
+    ensure!(
+        module.starts_with(b"\0asm"),
+        "{name} is no WebAssembly module: name the .wasm file that `cargo xtask build` made"
+    );
+    Ok(module)
+}
+
+fn annotations(options: &Options) -> Vec<(&'static str, String)> {
+    let given = [
+        (
+            "org.opencontainers.image.licenses",
+            Some(options.license.clone()),
+        ),
+        (
+            "org.opencontainers.image.revision",
+            options.revision.clone(),
+        ),
+        ("org.opencontainers.image.source", options.source.clone()),
+        (
+            "org.opencontainers.image.title",
+            Some("mixerless".to_owned()),
+        ),
+        (
+            "org.opencontainers.image.version",
+            Some(options.module_version.clone()),
+        ),
+    ];
+    given
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+fn hex_sha256(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Cannot fail: it writes into a string.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_to_push_to_has_registry_repository_and_tag() {
+        let to = reference("oci://localhost:5000/mesh/mixerless:1.0").unwrap();
+        assert_eq!((to.registry(), to.tag()), ("localhost:5000", Some("1.0")));
+        for (text, expected) in [
+            ("localhost:5000/mixerless", "has no tag"),
+            ("mixerless:1", "is no place"),
+            ("localhost:5000/m@sha256:00", "is no place"),
+            ("localhost:5000/M:1", "is no place"),
+        ] {
+            let error = reference(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_module_is_not_pushed() {
+        let error = module(Path::new("/nowhere/mixerless.wasm")).unwrap_err();
+        assert!(error.to_string().contains("cargo xtask build"), "{error}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = module(file.path()).unwrap_err();
+        assert!(
+            error.to_string().contains("is no WebAssembly module"),
+            "{error}"
+        );
+    }
+}

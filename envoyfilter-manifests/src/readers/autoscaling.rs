@@ -1,0 +1,78 @@
+//! Scaling on requests per second: rules for prometheus-adapter, and an autoscaler that asks it.
+
+use serde_json::{Value, json};
+use stats_core::dimensions::Label;
+use stats_core::metrics::HttpMetric;
+
+use super::queries::Selection;
+use crate::bundle::Document;
+use crate::plan::Plan;
+
+const OF_A_POD: &str = "istio_requests_per_second";
+const OF_A_WORKLOAD: &str = "istio_workload_requests_per_second";
+
+/// Values of prometheus-adapter's Helm chart.
+pub fn adapter(plan: &Plan) -> Document {
+    let (namespace, workload) = (
+        Label::DestinationWorkloadNamespace.name(),
+        Label::DestinationWorkload.name(),
+    );
+    let pod = json!({ "namespace": { "resource": "namespace" }, "pod": { "resource": "pod" } });
+    let deployment = json!({
+        namespace: { "resource": "namespace" },
+        workload: { "group": "apps", "resource": "deployment" },
+    });
+    let (url, port) = match plan.prometheus_url.rsplit_once(':') {
+        Some((url, port)) if port.parse::<u16>().is_ok() => (url, port),
+        _ => (plan.prometheus_url.as_str(), "80"),
+    };
+    Document::new(
+        "helm upgrade --install prometheus-adapter prometheus-community/prometheus-adapter --values FILE\n\
+         Two metrics: of a pod, which an autoscaler averages over its workload's pods, and of a whole workload.",
+        json!({
+            "prometheus": { "port": port.parse::<u16>().unwrap_or(80), "url": url },
+            "rules": {
+                "custom": [
+                    rule(plan, OF_A_POD, &["namespace", "pod"], &pod),
+                    rule(plan, OF_A_WORKLOAD, &[namespace, workload], &deployment),
+                ],
+                "default": false,
+            },
+        }),
+    )
+}
+
+fn rule(plan: &Plan, name: &str, labels: &[&str], overrides: &Value) -> Value {
+    let requests = plan.queries().name(HttpMetric::RequestsTotal);
+    let present = labels
+        .iter()
+        .fold(Selection::served(), |of, label| of.and(label, "!=", ""));
+    json!({
+        "metricsQuery": "sum(rate(<<.Series>>{<<.LabelMatchers>>,reporter=\"destination\"}[1m])) by (<<.GroupBy>>)",
+        "name": { "as": name },
+        "resources": { "overrides": overrides },
+        "seriesQuery": format!("{requests}{}", present.to_promql()),
+    })
+}
+
+/// The autoscaler.
+pub fn hpa(plan: &Plan) -> Document {
+    let workload = &plan.workload;
+    let target =
+        json!({ "averageValue": workload.requests_per_second.to_string(), "type": "AverageValue" });
+    Document::new(
+        "Keeps each pod near its share of requests. By the pods' own metric and not by the workload's name, so that the\n\
+         copy that Flagger makes of it for the primary counts the primary's requests.",
+        json!({
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": { "name": workload.name, "namespace": workload.namespace },
+            "spec": {
+                "maxReplicas": 10,
+                "metrics": [{ "pods": { "metric": { "name": OF_A_POD }, "target": target }, "type": "Pods" }],
+                "minReplicas": 2,
+                "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name },
+            },
+        }),
+    )
+}

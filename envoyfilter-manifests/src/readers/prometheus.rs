@@ -1,0 +1,135 @@
+//! Prometheus' configuration: where the proxies are, and what is kept of what they say.
+
+use serde_json::{Value, json};
+
+use crate::bundle::Document;
+use crate::plan::{Mesh, Plan};
+
+/// The whole configuration file.
+pub fn config(plan: &Plan) -> Document {
+    let document = Document::new(
+        "Take over the jobs into your own configuration, or use the file as it is, with rules.yaml beside it.",
+        value(plan, &json!({ "cluster": plan.cluster })),
+    );
+    if !matches!(plan.mesh, Mesh::Istio { .. }) {
+        return document;
+    }
+    document
+        .note(
+            "honor_labels:",
+            "Port 15020 merges the application's metrics with the proxy's and the agent's.\n\
+         The proxy's are scraped above.",
+        )
+        .note("regex: .*-envoy-prom", "The sidecar's or gateway's :15090.")
+}
+
+/// The same with other external labels.
+pub fn value(plan: &Plan, external_labels: &Value) -> Value {
+    json!({
+        "global": {
+            "evaluation_interval": plan.scrape_interval,
+            "external_labels": external_labels,
+            "scrape_interval": plan.scrape_interval,
+        },
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": jobs(plan),
+    })
+}
+
+fn jobs(plan: &Plan) -> Vec<Value> {
+    match &plan.mesh {
+        Mesh::Istio { .. } => vec![
+            pods(
+                plan,
+                "envoy-stats",
+                &[keep(
+                    "__meta_kubernetes_pod_container_port_name",
+                    ".*-envoy-prom",
+                )],
+            ),
+            merged(plan),
+        ],
+        Mesh::EnvoyGateway { .. } => vec![pods(
+            plan,
+            "envoy-gateway",
+            &[
+                keep(
+                    "__meta_kubernetes_pod_label_app_kubernetes_io_managed_by",
+                    "envoy-gateway",
+                ),
+                keep("__meta_kubernetes_pod_container_port_number", "19001"),
+            ],
+        )],
+        Mesh::Envoy { scrape_targets } => vec![json!({
+            "job_name": "envoy-stats",
+            "metric_relabel_configs": [ours(plan, "keep")],
+            "metrics_path": "/stats/prometheus",
+            "static_configs": [{ "targets": scrape_targets }],
+        })],
+    }
+}
+
+/// The proxies' own pages.
+fn pods(plan: &Plan, job: &str, relabel: &[Value]) -> Value {
+    let relabel: Vec<Value> = relabel.iter().cloned().chain(pod_labels()).collect();
+    json!({
+        "job_name": job,
+        "kubernetes_sd_configs": [{ "role": "pod" }],
+        // A proxy has thousands of series about itself; these are the ones about its traffic.
+        "metric_relabel_configs": [ours(plan, "keep")],
+        "metrics_path": "/stats/prometheus",
+        "relabel_configs": relabel,
+    })
+}
+
+/// The page in which Istio's agent merges everything of a pod.
+fn merged(plan: &Plan) -> Value {
+    let annotation = |name: &str| format!("__meta_kubernetes_pod_annotation_prometheus_io_{name}");
+    let mut relabel = vec![
+        keep(&annotation("scrape"), "true"),
+        keep(&annotation("port"), "15020"),
+        json!({
+            "action": "replace",
+            "regex": "(.+)",
+            "source_labels": [annotation("path")],
+            "target_label": "__metrics_path__",
+        }),
+        json!({
+            "action": "replace",
+            // A pod's address, of either version of IP, with or without a port.
+            "regex": r"(\[.+\]|[^:]+)(?::\d+)?",
+            "replacement": "$1:15020",
+            "source_labels": ["__address__"],
+            "target_label": "__address__",
+        }),
+    ];
+    relabel.extend(pod_labels());
+    json!({
+        "honor_labels": false,
+        "job_name": "istio-merged",
+        "kubernetes_sd_configs": [{ "role": "pod" }],
+        // Once is enough: two jobs with the same series would double every sum.
+        "metric_relabel_configs": [ours(plan, "drop"), named("drop", "envoy_.*")],
+        "relabel_configs": relabel,
+    })
+}
+
+fn pod_labels() -> [Value; 3] {
+    [
+        json!({ "action": "drop", "regex": "Succeeded|Failed", "source_labels": ["__meta_kubernetes_pod_phase"] }),
+        json!({ "action": "replace", "source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace" }),
+        json!({ "action": "replace", "source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod" }),
+    ]
+}
+
+fn keep(label: &str, regex: &str) -> Value {
+    json!({ "action": "keep", "regex": regex, "source_labels": [label] })
+}
+
+fn ours(plan: &Plan, action: &str) -> Value {
+    named(action, &format!("{}.*", plan.queries().prefix()))
+}
+
+fn named(action: &str, regex: &str) -> Value {
+    json!({ "action": action, "regex": regex, "source_labels": ["__name__"] })
+}

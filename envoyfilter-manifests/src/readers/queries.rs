@@ -1,0 +1,125 @@
+//! The questions that every reader asks, in `PromQL`. Each is asked in these words only, so that the canary, the autoscaler,
+//! the recording rules and the dashboard cannot disagree.
+
+use stats_core::dimensions::Label;
+use stats_core::metrics::HttpMetric;
+
+/// The bounds of the duration histogram without which thresholds and quantiles of the readers are guesses. 500 is the
+/// canary's limit.
+pub const REQUIRED_BUCKETS: [&str; 9] =
+    ["5", "10", "25", "50", "100", "250", "500", "1000", "5000"];
+
+/// gRPC answers 200 to nearly everything. These of its statuses are the server's fault: unknown, deadline exceeded,
+/// unimplemented, internal, unavailable, data loss.
+const FAILED_GRPC: &str = "2|4|12|13|14|15";
+
+/// Metric names with the prefix of a plan.
+#[derive(Clone, Debug)]
+pub struct Queries {
+    prefix: String,
+}
+
+/// Whose requests.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    matchers: Vec<String>,
+}
+
+impl Queries {
+    /// Questions about metrics whose names begin like that.
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// The full name of a metric.
+    pub fn name(&self, metric: HttpMetric) -> String {
+        format!("{}{}", self.prefix, metric.name())
+    }
+
+    /// What the names begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Requests per second.
+    pub fn request_rate(&self, by: &[Label], of: &Selection, window: &str) -> String {
+        sum(by, &self.rate(HttpMetric::RequestsTotal, "", of, window))
+    }
+
+    /// The share of requests that did not fail by the server's fault, in percent. No value means no traffic; where all
+    /// fail it is zero.
+    pub fn success_rate(&self, by: &[Label], of: &Selection, window: &str) -> String {
+        let good = of.clone().and("response_code", "!~", "5..").and(
+            "grpc_response_status",
+            "!~",
+            FAILED_GRPC,
+        );
+        let good = self.request_rate(by, &good, window);
+        let all = self.request_rate(by, of, window);
+        format!("100 * ({good} or 0 * {all}) / {all}")
+    }
+
+    /// A quantile of the duration, in milliseconds.
+    pub fn duration(&self, quantile: &str, by: &[Label], of: &Selection, window: &str) -> String {
+        let rate = self.rate(HttpMetric::RequestDuration, "_bucket", of, window);
+        let by: Vec<&str> = by.iter().map(|label| label.name()).chain(["le"]).collect();
+        format!(
+            "histogram_quantile({quantile}, sum by ({}) ({rate}))",
+            by.join(", ")
+        )
+    }
+
+    /// The rate of a metric, or of a part of a histogram (`_bucket`, `_sum`, `_count`).
+    pub fn rate(&self, metric: HttpMetric, part: &str, of: &Selection, window: &str) -> String {
+        format!(
+            "rate({}{part}{}[{window}])",
+            self.name(metric),
+            of.to_promql()
+        )
+    }
+}
+
+impl Selection {
+    /// What the workloads themselves report of the requests that they serve.
+    pub fn served() -> Self {
+        Self::default().and("reporter", "=", "destination")
+    }
+
+    /// What the callers report.
+    pub fn called() -> Self {
+        Self::default().and("reporter", "=", "source")
+    }
+
+    /// Only to this workload; either may be a variable of the reader.
+    #[must_use]
+    pub fn to_workload(self, namespace: &str, workload: &str) -> Self {
+        self.and(Label::DestinationWorkloadNamespace.name(), "=", namespace)
+            .and(Label::DestinationWorkload.name(), "=", workload)
+    }
+
+    /// One more condition.
+    #[must_use]
+    pub fn and(mut self, label: &str, operator: &str, value: &str) -> Self {
+        self.matchers.push(format!("{label}{operator}\"{value}\""));
+        self
+    }
+
+    /// As it stands behind a metric's name.
+    pub fn to_promql(&self) -> String {
+        if self.matchers.is_empty() {
+            return String::new();
+        }
+        format!("{{{}}}", self.matchers.join(","))
+    }
+}
+
+/// A sum over everything but these labels.
+pub fn sum(by: &[Label], of: &str) -> String {
+    if by.is_empty() {
+        return format!("sum({of})");
+    }
+    let names: Vec<&str> = by.iter().map(|label| label.name()).collect();
+    format!("sum by ({}) ({of})", names.join(", "))
+}

@@ -1,0 +1,95 @@
+//! Recording rules: a few aggregates to keep for long, instead of every series of every pod.
+
+use serde_json::{Value, json};
+use stats_core::dimensions::Label;
+use stats_core::dimensions::Label::{
+    ConnectionSecurityPolicy, DestinationServiceName, DestinationServiceNamespace,
+    DestinationWorkload, DestinationWorkloadNamespace, GrpcResponseStatus, Reporter,
+    RequestProtocol, ResponseCode, SourceWorkload, SourceWorkloadNamespace,
+};
+use stats_core::metrics::HttpMetric::{RequestBytes, RequestDuration, ResponseBytes};
+
+use super::queries::{Queries, Selection, sum};
+use crate::bundle::Document;
+use crate::plan::Plan;
+
+/// What every aggregate keeps: who asked whom. Gone are pods, versions, principals, flags.
+const EDGE: [Label; 7] = [
+    Reporter,
+    SourceWorkload,
+    SourceWorkloadNamespace,
+    DestinationWorkload,
+    DestinationWorkloadNamespace,
+    DestinationServiceName,
+    DestinationServiceNamespace,
+];
+/// What a count of requests keeps besides.
+const OUTCOME: [Label; 4] = [
+    RequestProtocol,
+    ResponseCode,
+    GrpcResponseStatus,
+    ConnectionSecurityPolicy,
+];
+const SERVED: [Label; 2] = [DestinationWorkload, DestinationWorkloadNamespace];
+const WINDOW: &str = "1m";
+
+/// The rule file.
+pub fn rules(plan: &Plan) -> Document {
+    Document::new(
+        format!(
+            "Aggregates of {prefix}* by workload, without pods. For long retention keep these (workload:{prefix}.*) and let the\n\
+             raw series go after days: by federation, by remote write, or in an object store of their own.",
+            prefix = plan.queries().prefix()
+        ),
+        groups(&plan.queries()),
+    )
+}
+
+fn groups(queries: &Queries) -> Value {
+    let everybody = Selection::default();
+    let count: Vec<Label> = EDGE.into_iter().chain(OUTCOME).collect();
+    let mut aggregates = vec![rule(
+        queries,
+        "requests:rate1m",
+        &queries.request_rate(&count, &everybody, WINDOW),
+    )];
+    for part in ["_sum", "_count"] {
+        for metric in [RequestDuration, RequestBytes, ResponseBytes] {
+            let expression = sum(&EDGE, &queries.rate(metric, part, &everybody, WINDOW));
+            aggregates.push(rule(
+                queries,
+                &format!("{}{part}:rate1m", metric.name()),
+                &expression,
+            ));
+        }
+    }
+    let buckets = queries.rate(RequestDuration, "_bucket", &Selection::served(), WINDOW);
+    let by: Vec<&str> = SERVED.iter().map(|label| label.name()).collect();
+    aggregates.push(rule(
+        queries,
+        &format!("{}_bucket:rate1m", RequestDuration.name()),
+        &format!("sum by ({}, le) ({buckets})", by.join(", ")),
+    ));
+
+    let served = Selection::served();
+    let answers = [
+        rule(
+            queries,
+            "success_percent:rate1m",
+            &queries.success_rate(&SERVED, &served, WINDOW),
+        ),
+        rule(
+            queries,
+            &format!("{}:p99_1m", RequestDuration.name()),
+            &queries.duration("0.99", &SERVED, &served, WINDOW),
+        ),
+    ];
+    json!({ "groups": [
+        { "name": "mixerless-workload-aggregates", "rules": aggregates },
+        { "name": "mixerless-workload-answers", "rules": answers },
+    ] })
+}
+
+fn rule(queries: &Queries, name: &str, expression: &str) -> Value {
+    json!({ "expr": expression, "record": format!("workload:{}{name}", queries.prefix()) })
+}

@@ -1,0 +1,127 @@
+//! The pages in `docs/`: their commands run, and what they name is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use envoyfilter_manifests::check::Fault;
+use tempfile::TempDir;
+
+use crate::support::{IMAGE, SHA256, mixerless, must, parse};
+
+const PAGES: [&str; 5] = [
+    "istio.md",
+    "envoy-gateway.md",
+    "bare-envoy.md",
+    "flagger-hpa.md",
+    "high-availability.md",
+];
+
+#[tokio::test]
+async fn the_commands_of_every_page_write_what_the_page_then_applies() {
+    for page in PAGES {
+        let directory = TempDir::new().unwrap();
+        // What `mixerless push` has left there.
+        let settings = format!("image: {IMAGE}\nsha256: {SHA256}\n");
+        fs::write(directory.path().join("mixerless.yaml"), settings).unwrap();
+
+        let commands = commands(&read(page));
+        let mut applied = 0;
+        for command in &commands {
+            let words: Vec<&str> = command
+                .split_whitespace()
+                .take_while(|word| *word != "|")
+                .collect();
+            match words[..] {
+                ["mixerless", "manifests", ref flags @ ..] => {
+                    let flags = flags.iter().map(|flag| flag.replace("$PWD", ""));
+                    let mut command = mixerless();
+                    command
+                        .current_dir(directory.path())
+                        .arg("manifests")
+                        .args(flags);
+                    must(command).await;
+                }
+                ["kubectl", "apply", "-f", "-"] => {}
+                ["kubectl", "apply", ref files @ ..] => {
+                    for file in files.iter().filter(|file| **file != "-f") {
+                        for file in files_below(&directory.path().join(file)) {
+                            let objects = parse(&fs::read_to_string(&file).unwrap());
+                            assert!(
+                                objects.iter().all(|object| object["kind"].is_string()),
+                                "{page}: {} is nothing for kubectl",
+                                file.display()
+                            );
+                        }
+                    }
+                    applied += 1;
+                }
+                ["helm", ..] => {
+                    let file = words.last().unwrap();
+                    assert!(directory.path().join(file).is_file(), "{page}: {file}");
+                }
+                ["envoy", "--config-path", file] => {
+                    assert!(directory.path().join(file).is_file(), "{page}: {file}");
+                    applied += 1;
+                }
+                _ => {}
+            }
+        }
+        assert_ne!(
+            applied, 0,
+            "{page} shows how to apply what it is about: {commands:?}"
+        );
+    }
+}
+
+#[test]
+fn every_fault_is_explained() {
+    let page = read("istio.md");
+    for fault in Fault::ALL {
+        let name = serde_json::to_value(fault).unwrap();
+        let name = format!("`{}`", name.as_str().unwrap());
+        assert!(page.contains(&name), "{name}");
+    }
+}
+
+/// Flags in running text, too, are flags.
+#[tokio::test]
+async fn every_flag_that_a_page_names_is_one() {
+    let mut known = String::new();
+    for command in ["manifests", "push", "check"] {
+        let mut help = mixerless();
+        help.args([command, "--help"]);
+        known += &must(help).await;
+    }
+    for page in PAGES {
+        for span in read(page).split('`').skip(1).step_by(2) {
+            let Some(flag) = span
+                .split([' ', '='])
+                .next()
+                .filter(|word| word.starts_with("--"))
+            else {
+                continue;
+            };
+            assert!(known.contains(flag), "{page}: {flag}");
+        }
+    }
+}
+
+fn read(page: &str) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    fs::read_to_string(docs.join(page)).unwrap()
+}
+
+/// The lines behind a prompt, each with those that continue it.
+fn commands(page: &str) -> Vec<String> {
+    let joined = page.replace("\\\n", " ");
+    let lines = joined.lines().filter_map(|line| line.strip_prefix("$ "));
+    lines.map(ToOwned::to_owned).collect()
+}
+
+fn files_below(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_path_buf()];
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    entries.map(|entry| entry.unwrap().path()).collect()
+}

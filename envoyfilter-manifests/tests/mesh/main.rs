@@ -1,0 +1,20 @@
+//! What `mixerless` generates, pushes and finds, tried on the real thing: Envoy, a registry, Prometheus.
+//!
+//! The programs that these tests need come with `cargo xtask setup`; a test without its program fails and says so.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy.toml exempts the tests themselves, but not the functions that they share"
+)]
+
+mod bare_envoy;
+mod check;
+mod docs;
+mod golden;
+mod patches;
+mod prometheus;
+mod push;
+mod schemas;
+mod support;

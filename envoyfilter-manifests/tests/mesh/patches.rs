@@ -1,0 +1,216 @@
+//! The generated `EnvoyFilter` patches, applied as istiod and its agent do, in the proxies of the demo pair: what is
+//! shipped is what is tested.
+
+use std::fs;
+use std::path::Path;
+
+use harness::{Mesh, Page, Roles, SidecarBuilder, install};
+use serde_json::{Value, json};
+use stats_core::dimensions::LABELS;
+use tempfile::TempDir;
+
+use crate::bare_envoy::Proxy;
+use crate::support::{IMAGE, SHA256, manifests, objects, parse};
+
+#[tokio::test]
+async fn a_pair_with_the_patched_in_filter_counts_and_exchanges() {
+    let ecds = TempDir::new().unwrap();
+    let mesh = Mesh::builder()
+        .inbound(|sidecar| patched(sidecar, "inbound", ecds.path()))
+        .outbound(|sidecar| patched(sidecar, "outbound", ecds.path()))
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        mesh.get("/version").await.unwrap();
+    }
+
+    for (sidecar, reporter) in [(&mesh.inbound, "destination"), (&mesh.outbound, "source")] {
+        let page = sidecar.page_after(10).await.unwrap();
+        let requests = page.series("istio_requests_total");
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        assert_eq!(requests[0].value.to_string(), "10");
+        assert!(requests[0].has(&[
+            ("reporter", reporter),
+            ("source_workload", "podinfo"),
+            ("destination_workload", "podinfo"),
+            ("destination_service", "podinfo.test.svc.cluster.local"),
+            ("response_code", "200"),
+        ]));
+        let mut labels: Vec<&str> = requests[0]
+            .labels
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut expected = LABELS.to_vec();
+        labels.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(labels, expected);
+    }
+}
+
+/// The pair above takes its rules for labels from the harness; a mesh takes them from `extraStatTags`.
+#[test]
+fn the_stat_tags_are_the_labels() {
+    let bundle = manifests(json!({ "image": IMAGE }));
+    let values = &objects(&bundle, "mesh-config/extra-stat-tags.yaml")[0];
+    assert_eq!(
+        values["meshConfig"]["defaultConfig"]["extraStatTags"],
+        json!(LABELS)
+    );
+    let annotation = &objects(&bundle, "mesh-config/pod-annotation.yaml")[0];
+    let annotation =
+        annotation.pointer("/spec/template/metadata/annotations/sidecar.istio.io~1extraStatTags");
+    assert_eq!(annotation, Some(&json!(LABELS.join(","))));
+}
+
+/// Nothing has been fetched when the time is up: requests pass, and the proxy is ready.
+#[tokio::test]
+async fn without_a_module_requests_pass_uncounted() {
+    let directory = TempDir::new().unwrap();
+    let nowhere = directory.path().join("nothing-comes.json");
+    let mesh = Mesh::builder()
+        .inbound(|sidecar| {
+            let (_, mut filter) = patches("inbound");
+            let source = &mut filter["config_discovery"]["config_source"];
+            *source =
+                json!({ "initial_fetch_timeout": "1s", "path_config_source": { "path": nowhere } });
+            fs::write(&nowhere, json!({ "resources": [] }).to_string()).unwrap();
+            sidecar.roles(Roles::None).http_filter(filter)
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(mesh.get("/version").await.unwrap().status, 200);
+    let page = mesh.inbound.page().await.unwrap();
+    assert!(page.series("istio_requests_total").is_empty());
+}
+
+/// A module that is none: the agent would have refused it, Envoy does as well, and requests pass all the same.
+#[tokio::test]
+async fn with_a_broken_module_requests_pass_uncounted() {
+    let directory = TempDir::new().unwrap();
+    let broken = directory.path().join("broken.wasm");
+    fs::write(&broken, b"\0asm and no more").unwrap();
+    let mesh = Mesh::builder()
+        .inbound(|sidecar| patched_with(sidecar, "inbound", directory.path(), &broken))
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(mesh.get("/version").await.unwrap().status, 200);
+}
+
+/// A gateway is a proxy whose listeners have no direction.
+#[tokio::test]
+async fn a_gateway_with_the_patched_in_filter_reports_as_source() {
+    let (extension, filter) = patches("gateway");
+    let ecds = TempDir::new().unwrap();
+    let filter = served(
+        extension,
+        filter,
+        &ecds.path().join("gateway.json"),
+        &install::module().unwrap(),
+    );
+    let gateway = Proxy::start(|bootstrap| {
+        let listener = &mut bootstrap["static_resources"]["listeners"][0];
+        listener
+            .as_object_mut()
+            .unwrap()
+            .remove("traffic_direction");
+        listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"][0] = filter;
+    })
+    .await;
+    gateway.get("/version").await;
+    let counted = |page: &Page| !page.series("istio_requests_total").is_empty();
+    let page = gateway.page_when("the gateway counts", counted).await;
+    assert!(page.series("istio_requests_total")[0].has(&[
+        ("reporter", "source"),
+        ("source_workload", "podinfo"),
+        ("destination_service", "podinfo.test.svc.cluster.local"),
+    ]));
+}
+
+fn patched(sidecar: SidecarBuilder, place: &str, ecds: &Path) -> SidecarBuilder {
+    patched_with(sidecar, place, ecds, &install::module().unwrap())
+}
+
+fn patched_with(
+    sidecar: SidecarBuilder,
+    place: &str,
+    ecds: &Path,
+    module: &Path,
+) -> SidecarBuilder {
+    let (extension, filter) = patches(place);
+    let filter = served(
+        extension,
+        filter,
+        &ecds.join(format!("{place}.json")),
+        module,
+    );
+    sidecar.roles(Roles::None).http_filter(filter)
+}
+
+/// The filter once istiod and the agent have done their part.
+fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -> Value {
+    assert_eq!(
+        filter["name"], extension["name"],
+        "the filter asks for what the other patch adds"
+    );
+
+    // What istio-agent does: it fetches the module, and puts a file where the address was.
+    let code = &mut extension["typed_config"]["config"]["vm_config"]["code"];
+    assert_eq!(
+        *code,
+        json!({ "remote": {
+            "http_uri": { "cluster": "_", "timeout": "30s", "uri": IMAGE },
+            "sha256": SHA256,
+        } })
+    );
+    *code = json!({ "local": { "filename": module } });
+
+    // What istiod does: it serves the extension. Here a file does.
+    extension["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
+    fs::write(ecds, json!({ "resources": [extension] }).to_string()).unwrap();
+    let source = filter["config_discovery"]["config_source"]
+        .as_object_mut()
+        .unwrap();
+    assert_eq!(source.remove("ads"), Some(json!({})));
+    source.insert("path_config_source".to_owned(), json!({ "path": ecds }));
+    filter
+}
+
+/// The extension and the filter that the patches for a place put in: before the router, in that place only.
+fn patches(place: &str) -> (Value, Value) {
+    let bundle = manifests(json!({ "image": IMAGE, "sha256": SHA256 }));
+    let envoy_filter = objects(&bundle, &format!("istio/envoyfilter-http-{place}.yaml")).remove(0);
+    // As text and back, as it goes through kubectl.
+    let envoy_filter = parse(&envoy_filter.to_string()).remove(0);
+    let [module, insertion] = envoy_filter["spec"]["configPatches"]
+        .as_array()
+        .unwrap()
+        .as_slice()
+    else {
+        panic!("two patches: {envoy_filter}");
+    };
+    let context = match place {
+        "gateway" => json!("GATEWAY"),
+        place => json!(format!("SIDECAR_{}", place.to_uppercase())),
+    };
+    assert_eq!(module["applyTo"], "EXTENSION_CONFIG");
+    assert_eq!(module["match"]["context"], context);
+    assert_eq!(module["patch"]["operation"], "ADD");
+    assert_eq!(insertion["applyTo"], "HTTP_FILTER");
+    assert_eq!(insertion["match"]["context"], context);
+    assert_eq!(insertion["patch"]["operation"], "INSERT_BEFORE");
+    // The harness puts a filter right there.
+    let before = &insertion["match"]["listener"]["filterChain"]["filter"];
+    assert_eq!(
+        before["name"],
+        "envoy.filters.network.http_connection_manager"
+    );
+    assert_eq!(before["subFilter"]["name"], "envoy.filters.http.router");
+    (
+        module["patch"]["value"].clone(),
+        insertion["patch"]["value"].clone(),
+    )
+}

@@ -1,0 +1,390 @@
+//! A real Prometheus with the generated configuration, on proxies with known failures and delays.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use harness::{Client, Mesh, Page, eventually};
+use reqwest::Url;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{IMAGE, Server, free_port, manifests, must, objects, parse};
+
+/// Enough that one percent is more than one.
+const GOOD: u32 = 190;
+const FAILED: u32 = 5;
+const SLOW: u32 = 5;
+const ALL: f64 = 200.0;
+const PER_SECOND: f64 = ALL / 60.0;
+/// What a workload's clients see, and the canary's judge with them.
+const SUCCESS_PERCENT: f64 = 97.5;
+
+const REQUESTS: &str = "istio_requests_total";
+const BUCKETS: &str = "istio_request_duration_milliseconds_bucket";
+
+#[tokio::test]
+async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
+    let mesh = Mesh::builder().start().await.unwrap();
+    // One of each, so that every series is there from the first scrape on: rates then see all that follows.
+    traffic(&mesh, 1, 1, 1).await;
+    let before = mesh.inbound.page_after(3).await.unwrap();
+    mesh.outbound.page_after(3).await.unwrap();
+    let targets = [mesh.inbound.metrics, mesh.outbound.metrics];
+    let prometheus = Prometheus::start(&targets).await;
+    prometheus
+        .at_least("count(istio_requests_total)", 4.0)
+        .await;
+    prometheus.at_least(&format!("count({BUCKETS})"), 4.0).await;
+
+    // Rates extrapolate by up to a scrape on each side. With this many, that is a few percent.
+    let scrapes = format!("min(count_over_time({REQUESTS}[1m]))");
+    prometheus.at_least(&scrapes, 40.0).await;
+
+    traffic(&mesh, GOOD, FAILED, SLOW).await;
+    let after = mesh.inbound.page_after(203).await.unwrap();
+    let requests = format!("sum({REQUESTS}{{reporter=\"destination\"}})");
+    prometheus.at_least(&requests, 203.0).await;
+    prometheus
+        .at_least("sum(istio_request_duration_milliseconds_count)", 406.0)
+        .await;
+    // The rules have seen all of it, too.
+    let now = prometheus.number("time()").await;
+    let recorded = "min(timestamp(workload:istio_request_duration_milliseconds:p99_1m))";
+    prometheus.at_least(recorded, now).await;
+    let prometheus = prometheus.frozen().await;
+
+    let p99 = p99(&before, &after);
+    the_canary_fails(&prometheus, p99).await;
+    the_autoscaler_sees_the_rate(&prometheus).await;
+    the_rules_record_the_same(&prometheus, p99).await;
+    the_dashboard_has_data(&prometheus).await;
+}
+
+/// By its own templates and limits: too many requests fail, and too many are slow.
+async fn the_canary_fails(prometheus: &Prometheus, p99: f64) {
+    let istio = manifests(json!({ "image": IMAGE }));
+    let canary = &objects(&istio, "flagger/canary.yaml")[0];
+    let limit = |at: usize| &canary["spec"]["analysis"]["metrics"][at]["thresholdRange"];
+    let [success, duration] = [0, 1].map(|at| {
+        let metric = &canary["spec"]["analysis"]["metrics"][at];
+        let templates = objects(&istio, "flagger/metric-templates.yaml");
+        let template = templates
+            .iter()
+            .find(|template| template["metadata"]["name"] == metric["templateRef"]["name"]);
+        // As Flagger fills it in.
+        template.unwrap()["spec"]["query"]
+            .as_str()
+            .unwrap()
+            .replace("{{ namespace }}", "test")
+            .replace("{{ target }}", "podinfo")
+            .replace("{{ interval }}", metric["interval"].as_str().unwrap())
+    });
+
+    let success = prometheus.number(&success).await;
+    assert!((success - SUCCESS_PERCENT).abs() < 0.2, "{success}");
+    assert!(success < limit(0)["min"].as_f64().unwrap());
+
+    let duration = prometheus.number(&duration).await;
+    assert!((duration / p99 - 1.0).abs() < 0.05, "{duration}, not {p99}");
+    assert!(duration > limit(1)["max"].as_f64().unwrap());
+}
+
+/// For a pod and for the deployment, as prometheus-adapter fills its rules in.
+async fn the_autoscaler_sees_the_rate(prometheus: &Prometheus) {
+    let istio = manifests(json!({ "image": IMAGE }));
+    let values = &objects(&istio, "autoscaling/prometheus-adapter-values.yaml")[0];
+    for (rule, group) in [(0, "pod"), (1, "destination_workload")] {
+        let rule = &values["rules"]["custom"][rule];
+        let query = rule["metricsQuery"].as_str().unwrap();
+        let query = query
+            .replace("<<.Series>>", REQUESTS)
+            .replace("<<.LabelMatchers>>", "destination_workload=\"podinfo\"")
+            .replace("<<.GroupBy>>", group);
+        let rate = prometheus.number(&query).await;
+        assert!(
+            (rate / PER_SECOND - 1.0).abs() < 0.1,
+            "{rate}, not {PER_SECOND}"
+        );
+        // The adapter discovers the metric by this.
+        let series = rule["seriesQuery"].as_str().unwrap();
+        prometheus.at_least(&format!("count({series})"), 1.0).await;
+    }
+}
+
+async fn the_rules_record_the_same(prometheus: &Prometheus, p99: f64) {
+    for (record, expected, tolerance) in [
+        (
+            "workload:istio_success_percent:rate1m",
+            SUCCESS_PERCENT,
+            0.01,
+        ),
+        (
+            "workload:istio_request_duration_milliseconds:p99_1m",
+            p99,
+            0.05,
+        ),
+        (
+            "sum(workload:istio_requests:rate1m{reporter=\"destination\"})",
+            PER_SECOND,
+            0.1,
+        ),
+        (
+            "sum(workload:istio_requests:rate1m{reporter=\"destination\",response_code=\"503\"})",
+            f64::from(FAILED) / 60.0,
+            0.1,
+        ),
+        (
+            "sum(workload:istio_request_duration_milliseconds_count:rate1m{reporter=\"source\"})",
+            PER_SECOND,
+            0.1,
+        ),
+    ] {
+        let value = prometheus.number(record).await;
+        assert!(
+            (value / expected - 1.0).abs() < tolerance,
+            "{record}: {value}, not {expected}"
+        );
+    }
+    // One series for each way to go and outcome, whatever the pods.
+    let series = prometheus
+        .number("count(workload:istio_requests:rate1m)")
+        .await;
+    assert_eq!(series.to_string(), "4");
+}
+
+/// Every graph is a query that Prometheus takes; those about traffic show some.
+async fn the_dashboard_has_data(prometheus: &Prometheus) {
+    let istio = manifests(json!({ "image": IMAGE }));
+    let dashboard = &objects(&istio, "grafana/mixerless.json")[0];
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        for target in panel["targets"].as_array().unwrap() {
+            // As Grafana fills it in.
+            let query = target["expr"]
+                .as_str()
+                .unwrap()
+                .replace("$__rate_interval", "1m")
+                .replace("$namespace", "test")
+                .replace("$workload", "podinfo");
+            let series = prometheus.series(&query).await;
+            let series = series.unwrap_or_else(|| panic!("{title}: Prometheus refuses {query}"));
+            // Nobody is unknown here, and nothing overflows.
+            let quiet = title.starts_with("Trust: requests");
+            assert_eq!(series.is_empty(), quiet, "{title}: {query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn promtool_accepts_every_configuration_and_its_rules() {
+    for settings in [
+        json!({ "image": IMAGE }),
+        json!({ "image": IMAGE, "native": "side-by-side" }),
+        json!({ "image": IMAGE, "target": "envoy-gateway" }),
+        json!({ "image": "/opt/mixerless.wasm", "target": "envoy" }),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let bundle = manifests(settings.clone());
+        bundle.write(directory.path()).unwrap();
+        let prometheus = directory.path().join("prometheus");
+        discover_statically(&prometheus.join("prometheus.yaml"), &[]);
+        promtool(&prometheus).await;
+
+        let Some(file) = bundle
+            .files()
+            .iter()
+            .find(|file| file.path.starts_with("high-availability/"))
+        else {
+            assert_eq!(settings["target"], "envoy");
+            continue;
+        };
+        let objects = parse(&file.text);
+        let config = objects
+            .iter()
+            .find(|object| object["kind"] == "ConfigMap")
+            .unwrap();
+        let pair = directory.path().join("pair");
+        fs::create_dir(&pair).unwrap();
+        let config = |name: &str| config["data"][name].as_str().unwrap();
+        let filled_in = config("prometheus.yaml.tmpl")
+            .replace("$(POD_NAME)", "prometheus-ha-0")
+            .replace("/etc/prometheus/rules.yaml", "rules.yaml");
+        fs::write(pair.join("prometheus.yaml"), filled_in).unwrap();
+        fs::write(pair.join("rules.yaml"), config("rules.yaml")).unwrap();
+        discover_statically(&pair.join("prometheus.yaml"), &[]);
+        promtool(&pair).await;
+    }
+}
+
+/// Debian's Prometheus is built without Kubernetes. What discovery would find there is put into the file instead: a pod for
+/// each target, with its ports and annotations, so that the relabelling has to do its work.
+fn discover_statically(config: &Path, targets: &[SocketAddr]) {
+    let mut prometheus = parse(&fs::read_to_string(config).unwrap()).remove(0);
+    let pods: Vec<Value> = targets
+        .iter()
+        .enumerate()
+        .flat_map(|(at, target)| pod(at, *target))
+        .collect();
+    for job in prometheus["scrape_configs"].as_array_mut().unwrap() {
+        let job = job.as_object_mut().unwrap();
+        if job.remove("kubernetes_sd_configs") == Some(json!([{ "role": "pod" }])) {
+            job.insert("static_configs".to_owned(), json!(pods));
+        }
+    }
+    fs::write(config, yaml_serde::to_string(&prometheus).unwrap()).unwrap();
+}
+
+/// A container's port is a target of its own: the sidecar's, and one of the application that nobody is to scrape.
+fn pod(at: usize, target: SocketAddr) -> [Value; 2] {
+    let port = |name: &str, address: SocketAddr| {
+        json!({
+            "labels": {
+                "__meta_kubernetes_namespace": "test",
+                "__meta_kubernetes_pod_container_port_name": name,
+                "__meta_kubernetes_pod_name": format!("podinfo-{at}"),
+                "__meta_kubernetes_pod_phase": "Running",
+            },
+            "targets": [address],
+        })
+    };
+    [port("http-envoy-prom", target), port("http", free_port())]
+}
+
+async fn promtool(directory: &Path) {
+    for (kind, file) in [("config", "prometheus.yaml"), ("rules", "rules.yaml")] {
+        let mut command = Command::new("promtool");
+        command.args(["check", kind]).arg(directory.join(file));
+        must(command).await;
+    }
+}
+
+async fn traffic(mesh: &Mesh, good: u32, failed: u32, slow: u32) {
+    let mut client = mesh.client().await.unwrap();
+    for (path, times) in [
+        ("/version", good),
+        ("/status/503", failed),
+        ("/delay/700", slow),
+    ] {
+        for _ in 0..times {
+            client.get(path).await.unwrap();
+        }
+    }
+}
+
+/// The 99th percentile between two pages, by the definition of `histogram_quantile`.
+fn p99(before: &Page, after: &Page) -> f64 {
+    let mut lower = (0.0, 0.0);
+    let rank = 0.99 * ALL;
+    for bucket in after
+        .series(BUCKETS)
+        .iter()
+        .filter(|bucket| bucket.has(&[("response_code", "200")]))
+    {
+        let bound = bucket.label("le").unwrap();
+        let count = after.sum(BUCKETS, &[("le", bound)]) - before.sum(BUCKETS, &[("le", bound)]);
+        let bound: f64 = bound.parse().unwrap();
+        if count >= rank {
+            return lower.0 + (bound - lower.0) * (rank - lower.1) / (count - lower.1);
+        }
+        lower = (bound, count);
+    }
+    panic!("no bucket holds the 99th percentile");
+}
+
+/// Prometheus with the generated configuration and rules.
+struct Prometheus {
+    address: SocketAddr,
+    /// When questions are asked; now, if nothing is said.
+    at: Option<f64>,
+    _server: Server,
+    _directory: TempDir,
+}
+
+impl Prometheus {
+    async fn start(targets: &[SocketAddr]) -> Self {
+        let directory = TempDir::new().unwrap();
+        let bundle = manifests(json!({ "image": IMAGE, "scrape-interval": "500ms" }));
+        bundle.write(directory.path()).unwrap();
+        let config = directory.path().join("prometheus/prometheus.yaml");
+        discover_statically(&config, targets);
+        let address = free_port();
+        let mut command = Command::new("prometheus");
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                directory.path().join("tsdb").display()
+            ))
+            .arg(format!("--web.listen-address={address}"));
+        let server = Server::start(&mut command, &directory.path().join("prometheus.log")).unwrap();
+        let prometheus = Self {
+            address,
+            at: None,
+            _server: server,
+            _directory: directory,
+        };
+        for target in targets {
+            let up = format!("up{{instance=\"{target}\"}}");
+            prometheus.at_least(&up, 1.0).await;
+        }
+        // And nothing else: relabelling has left out the other ports.
+        let found = prometheus.number("count(up)").await;
+        assert_eq!(found.to_string(), targets.len().to_string());
+        prometheus
+    }
+
+    /// From here on all is asked about this moment, however long the questions take.
+    async fn frozen(self) -> Self {
+        Self {
+            at: Some(self.number("time()").await),
+            ..self
+        }
+    }
+
+    async fn at_least(&self, query: &str, least: f64) {
+        let enough = eventually(query, async || {
+            let value = self.query(query).await;
+            Ok(value.filter(|value| *value >= least))
+        });
+        enough.await.unwrap();
+    }
+
+    async fn number(&self, query: &str) -> f64 {
+        let value = self.query(query).await;
+        value.unwrap_or_else(|| panic!("no value: {query}"))
+    }
+
+    /// The value of a query's only series; nothing while Prometheus does not answer, or has nothing.
+    async fn query(&self, query: &str) -> Option<f64> {
+        let series = self.series(query).await?;
+        assert!(series.len() <= 1, "{query}: {series:?}");
+        series.first().copied()
+    }
+
+    /// The values of a query's series.
+    async fn series(&self, query: &str) -> Option<Vec<f64>> {
+        let url = format!("http://{}/api/v1/query", self.address);
+        let url = Url::parse_with_params(&url, [("query", query)]).unwrap();
+        let time = self.at.map(|at| format!("&time={at}")).unwrap_or_default();
+        let path = format!("{}?{}{time}", url.path(), url.query().unwrap());
+        let response = Client::http1(self.address)
+            .await
+            .ok()?
+            .get(&path)
+            .await
+            .ok()?;
+        let answer: Value = serde_json::from_slice(&response.body).ok()?;
+        let value = |sample: &Value| sample[1].as_str()?.parse().ok();
+        let result = &answer["data"]["result"];
+        if answer["data"]["resultType"] == "scalar" {
+            return Some(vec![value(result)?]);
+        }
+        result
+            .as_array()?
+            .iter()
+            .map(|series| value(&series["value"]))
+            .collect()
+    }
+}
