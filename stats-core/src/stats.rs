@@ -237,10 +237,9 @@ impl Stats {
         }
         // At the end more is known, but a request stays in the series that it began in.
         let first = reported == MessageCounts::default();
-        let custom = if ended && first {
-            self.custom(host)
-        } else {
-            custom
+        let custom = match custom {
+            Some(_) if !(ended && first) => custom,
+            _ => self.custom(host),
         };
         let key = key.and_then(|key| {
             Some(SeriesKey {

@@ -639,6 +639,13 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
         Some("9")
     );
     assert_eq!(labels(&mock, "istio_request_messages_total").len(), 20);
+    let sample = &mock.samples("istio_request_messages_total")[0];
+    assert!(sample.contains("source_workload=\"cart\""), "{sample}");
+    assert!(
+        mock.logged.borrow().is_empty(),
+        "{:?}",
+        mock.logged.borrow()
+    );
 }
 
 #[test]

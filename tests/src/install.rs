@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The Envoy releases that the module is tested on, newest first.
-pub const ENVOY_VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.3", "1.37.0", "1.36.4"];
+pub const ENVOY_VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.2", "1.37.0", "1.36.4"];
 
 /// The Envoy binary: `MIXERLESS_ENVOY`, else the newest release that `cargo xtask setup` installed.
 ///

@@ -140,7 +140,7 @@ mod tests {
             versions(&["oldest", "newest", "1.36.4"]),
             ["1.40.0", "1.36.4"]
         );
-        assert_eq!(versions(&["1.38.3"]), ["1.38.3"]);
+        assert_eq!(versions(&["1.38.2"]), ["1.38.2"]);
         assert_eq!(versions(&["all", "newest"]), ENVOY_VERSIONS);
     }
 

@@ -224,10 +224,8 @@ async fn messages_on_page(sidecar: &Sidecar, messages: u32) -> Page {
 
 fn assert_messages(page: &Page, messages: u32) {
     for name in [REQUEST_MESSAGES, RESPONSE_MESSAGES] {
-        assert_eq!(
-            only(page, name).value.to_string(),
-            messages.to_string(),
-            "{name}"
-        );
+        let series = only(page, name);
+        assert_eq!(series.value.to_string(), messages.to_string(), "{name}");
+        assert_eq!(series.label("destination_service_name"), Some("podinfo"));
     }
 }
