@@ -12,6 +12,7 @@ mod memory;
 use std::cell::RefCell;
 
 use hashbrown::HashMap;
+use stats_core::bytes::Hashing;
 use stats_core::host::{Log, LogLevel};
 use stats_core::plugin::{Plugin, Stream};
 
@@ -23,8 +24,9 @@ const CONTINUE: u32 = 0;
 /// What the module knows: the plugins by root context, and each request's state by its context.
 #[derive(Default)]
 struct Contexts {
-    plugins: HashMap<u32, Option<Plugin>>,
-    streams: HashMap<u32, (u32, Stream)>,
+    /// By root context, of which there are few.
+    plugins: Vec<(u32, Option<Plugin>)>,
+    streams: HashMap<u32, (u32, Stream), Hashing>,
 }
 
 thread_local! {
@@ -46,13 +48,18 @@ impl Contexts {
     /// The plugin of a request and the request's state.
     fn stream(&mut self, context: u32) -> Option<(&mut Plugin, &mut Stream)> {
         let (root, stream) = self.streams.get_mut(&context)?;
-        let plugin = self.plugins.get_mut(root)?.as_mut()?;
+        let plugins = self.plugins.iter_mut();
+        let plugin = of(plugins, *root)?.as_mut()?;
         Some((plugin, stream))
+    }
+
+    fn plugin(&mut self, root: u32) -> Option<&mut Option<Plugin>> {
+        of(self.plugins.iter_mut(), root)
     }
 
     /// Reads a root context's configuration; whether it can be used.
     fn configure(&mut self, host: &ProxyWasm, root: u32) -> bool {
-        let Some(slot) = self.plugins.get_mut(&root) else {
+        let Some(slot) = self.plugin(root) else {
             return false;
         };
         let root_id = host.property("plugin_root_id").unwrap_or_default();
@@ -85,6 +92,15 @@ impl Contexts {
     }
 }
 
+/// The plugin of a root context.
+fn of<'a>(
+    mut plugins: impl Iterator<Item = &'a mut (u32, Option<Plugin>)>,
+    root: u32,
+) -> Option<&'a mut Option<Plugin>> {
+    let (_, plugin) = plugins.find(|(context, _)| *context == root)?;
+    Some(plugin)
+}
+
 /// Says which version of the ABI the module speaks.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
@@ -95,12 +111,18 @@ extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     memory::allocate(size)
 }
 
+/// How often the module has asked for memory: for the benchmark, the proxy never calls it.
+#[unsafe(no_mangle)]
+extern "C" fn mixerless_allocations() -> u32 {
+    memory::allocations()
+}
+
 /// A root context for a plugin, or a request's context below one.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_context_create(context: u32, root: u32) {
     Contexts::enter(|contexts, _| {
         if root == 0 {
-            contexts.plugins.insert(context, None);
+            contexts.plugins.push((context, None));
         } else {
             contexts.streams.insert(context, (root, Stream::default()));
         }
@@ -119,17 +141,14 @@ extern "C" fn proxy_on_configure(root: u32, _size: usize) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(root: u32) {
     Contexts::enter(|contexts, mut host| {
-        let Some(Some(plugin)) = contexts.plugins.get_mut(&root) else {
+        let Contexts { plugins, streams } = contexts;
+        let Some(Some(plugin)) = of(plugins.iter_mut(), root) else {
             return;
         };
         if !plugin.on_tick() {
             return;
         }
-        for (context, (_, stream)) in contexts
-            .streams
-            .iter_mut()
-            .filter(|(_, (of, _))| *of == root)
-        {
+        for (context, (_, stream)) in streams.iter_mut().filter(|(_, (of, _))| *of == root) {
             // Each request's answers at the place of the last one's.
             // SAFETY: this takes the place of the only other one.
             host = unsafe { ProxyWasm::new() };
@@ -179,10 +198,11 @@ extern "C" fn proxy_on_delete(context: u32) {
         if let Some((plugin, stream)) = contexts.stream(context) {
             plugin.on_done(&host, stream);
         }
-        if contexts.streams.remove(&context).is_none()
-            && let Some(Some(plugin)) = contexts.plugins.remove(&context)
-        {
-            plugin.release(&host);
+        if contexts.streams.remove(&context).is_none() {
+            if let Some(Some(plugin)) = contexts.plugin(context) {
+                plugin.release(&host);
+            }
+            contexts.plugins.retain(|(root, _)| *root != context);
         }
     });
 }

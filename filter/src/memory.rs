@@ -1,11 +1,12 @@
 //! Memory that the proxy writes to. What it hands over is small and dead by the end of a callback,
 //! so it comes from one buffer that is used again from the start by the next callback: reading a
-//! header costs no allocation.
+//! header costs no allocation. That nothing else does either can be measured: the allocator counts.
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{GlobalAlloc, Layout, System, alloc, dealloc};
 use std::cell::RefCell;
 use std::ptr;
 use std::slice;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// More than a request's worth; what does not fit is allocated for the one callback.
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -82,6 +83,53 @@ fn allocated(size: usize) -> Option<(*mut u8, Layout)> {
     (!pointer.is_null()).then_some((pointer, layout))
 }
 
+/// The system's allocator, and how often it was asked for memory.
+struct Counting {
+    asked: AtomicU32,
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting {
+    asked: AtomicU32::new(0),
+};
+
+/// How often the module has asked for memory, so far. It may wrap around.
+pub fn allocations() -> u32 {
+    ALLOCATOR.asked.load(Ordering::Relaxed)
+}
+
+impl Counting {
+    fn count(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: forwards to the system's allocator as it was called.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        self.count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        self.count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +171,13 @@ mod tests {
         assert!(handed_over(BUFFER_BYTES - 1, 0).len() == BUFFER_BYTES - 1);
         assert!(!allocate(0).is_null());
         assert!(handed_over(0, 0).is_empty());
+    }
+
+    #[test]
+    fn the_allocator_counts() {
+        let before = allocations();
+        drop(std::hint::black_box(Box::new(1)));
+        // Tests beside this one allocate too.
+        assert!(allocations() > before);
     }
 }

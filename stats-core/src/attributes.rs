@@ -18,7 +18,7 @@ pub const CLUSTER_METADATA: &str = "xds\0cluster_metadata";
 pub const GRPC_STATUS: &str = "response\0grpc_status";
 
 /// The cluster of the request.
-pub const CLUSTER_NAME: &str = "xds\0cluster_name";
+const CLUSTER_NAME: &str = "xds\0cluster_name";
 /// The metadata of the upstream host, a message.
 pub const UPSTREAM_HOST_METADATA: &str = "xds\0upstream_host_metadata";
 /// Counts of gRPC messages so far, `REQUEST,RESPONSE`: what Envoy's gRPC stats filter publishes.
@@ -37,17 +37,17 @@ const UPSTREAM_PEER: &str = "upstream\0uri_san_peer_certificate";
 const UPSTREAM_LOCAL: &str = "upstream\0uri_san_local_certificate";
 
 macro_rules! expression {
-    ($($more:literal),+) => {
+    ($($more:literal),*) => {
         concat!(
             "[response.code, response.flags, request.duration, request.total_size, ",
             "response.total_size, xds.cluster_name, xds.route_name, ",
-            "'content-type' in request.headers, ", $($more),+, "]"
+            "'content-type' in request.headers, connection.id", $(", ", $more,)* "]"
         )
     };
 }
 
 /// How many attributes all expressions have in common.
-const COMMON: usize = 8;
+const COMMON: usize = 9;
 
 /// A request that has ended, as the host tells it. What is absent is zero or empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +68,8 @@ pub struct Ended<'a> {
     pub route: &'a [u8],
     /// Whether the request has a content type: most have none to be read.
     pub has_content_type: bool,
+    /// The downstream connection's id.
+    pub connection: Option<u64>,
     /// The connection's principals, as far as they are known from here.
     pub ends: Ends<'a>,
     /// Whether it has in truth not ended yet.
@@ -77,8 +79,8 @@ pub struct Ended<'a> {
 /// The two ends of the connection that a request's principals are taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends<'a> {
-    /// Those of the downstream connection with this id: [`downstream_principals`] asks once.
-    Connection(u64),
+    /// Those of the downstream connection: [`downstream_principals`] asks once.
+    Downstream,
     /// These; empty where there is no certificate or no SPIFFE id in it.
     Principals {
         /// The other end.
@@ -99,7 +101,7 @@ impl Default for Ends<'_> {
 
 /// The compiled expressions of a reporter.
 pub enum Query {
-    /// Of the downstream connection only the id is asked for: its certificates never change.
+    /// Certificates of the downstream connection never change: its id stands for them.
     Inbound(Option<Expression>),
     /// The upstream connection has no id, so its certificates are asked for with every request, if
     /// the last upstream had any.
@@ -118,11 +120,11 @@ impl Query {
     pub fn compile(host: &impl Attributes, reporter: Reporter) -> Self {
         match reporter {
             Reporter::Destination | Reporter::Waypoint => {
-                Self::Inbound(host.compile(expression!("connection.id")))
+                Self::Inbound(host.compile(expression!()))
             }
             Reporter::Source => Self::Outbound {
                 mtls: host.compile(expression!(
-                    "upstream.uri_san_peer_certificate, ",
+                    "upstream.uri_san_peer_certificate",
                     "upstream.uri_san_local_certificate"
                 )),
                 plain: host.compile(expression!("has(upstream.tls_version)")),
@@ -192,22 +194,28 @@ impl Query {
     /// Asks the host about a request that may still be open: how it ends is not told.
     pub fn ask_while_open<'a>(&self, host: &'a impl Attributes, ended: bool) -> Ended<'a> {
         let open = Ended {
-            cluster: host.attribute(CLUSTER_NAME).unwrap_or_default(),
+            cluster: cluster_name(host),
             route: host.attribute(ROUTE_NAME).unwrap_or_default(),
+            connection: host
+                .attribute(CONNECTION_ID)
+                .and_then(integer)
+                .map(i64::cast_unsigned),
             is_open: !ended,
             ..Ended::default()
         };
         match self {
             Self::Inbound(_) => Ended {
-                ends: match host.attribute(CONNECTION_ID).and_then(integer) {
-                    Some(id) => Ends::Connection(id.cast_unsigned()),
-                    None => downstream_principals(host),
-                },
+                ends: Ends::Downstream,
                 ..open
             },
             Self::Outbound { .. } => with_upstream_principals(host, open),
         }
     }
+}
+
+/// The name of the current request's cluster; empty where it has none.
+pub fn cluster_name(host: &impl Attributes) -> &[u8] {
+    host.attribute(CLUSTER_NAME).unwrap_or_default()
 }
 
 /// The principals of the downstream connection.
@@ -224,10 +232,9 @@ pub fn integer(bytes: &[u8]) -> Option<i64> {
 }
 
 fn inbound(host: &impl Attributes, expression: Option<Expression>) -> Option<Ended<'_>> {
-    let [common @ .., connection] = pairs::list::<{ COMMON + 1 }>(host.evaluate(expression?)?)?;
     Some(Ended {
-        ends: Ends::Connection(integer(connection)?.cast_unsigned()),
-        ..ended(common)?
+        ends: Ends::Downstream,
+        ..ended(pairs::list(host.evaluate(expression?)?)?)?
     })
 }
 
@@ -268,6 +275,7 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         cluster,
         route,
         content_type,
+        connection,
     ] = common;
     Some(Ended {
         response_code: code(integer(response_code)?),
@@ -278,6 +286,7 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         cluster,
         route,
         has_content_type: content_type == [1],
+        connection: Some(integer(connection)?.cast_unsigned()),
         ends: Ends::default(),
         is_open: false,
     })

@@ -2,12 +2,13 @@
 //! What a service is made of is in [`service`](crate::service).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
+use core::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use prost::Message;
 
 use crate::attributes;
+use crate::bytes::{Hashing, same};
 use crate::host::Attributes;
 use crate::proto::{Kind, Metadata, Struct};
 use crate::service::Cluster;
@@ -18,7 +19,7 @@ use crate::service::Cluster;
 /// after every tick.
 #[derive(Default)]
 pub struct Clusters {
-    known: HashMap<Vec<u8>, KnownCluster>,
+    known: HashTable<KnownCluster>,
     now: u32,
 }
 
@@ -27,6 +28,7 @@ const LIMIT: usize = 10_000;
 
 /// A cluster, as it was last looked at.
 pub struct KnownCluster {
+    name: Box<[u8]>,
     looked_at: u32,
     metadata: Box<[u8]>,
     /// What it tells of the service behind it.
@@ -35,6 +37,8 @@ pub struct KnownCluster {
     pub disables_exchange: bool,
     /// Whether it is outside of the mesh: `istio.external`, or the pass-through cluster.
     pub external: bool,
+    /// Whether it was asked for from an outbound listener.
+    pub outbound: bool,
     /// The number of the service that the cluster alone decides, once it has one.
     pub service: Option<u32>,
 }
@@ -47,19 +51,23 @@ impl Clusters {
 
     /// The current request's cluster, which has this name; empty for none.
     pub fn find(&mut self, host: &impl Attributes, name: &[u8]) -> &mut KnownCluster {
-        if self.known.len() >= LIMIT && !self.known.contains_key(name) {
-            // Clusters come and go with the control plane; the few in use are back at once.
-            self.known.clear();
-        }
-        let now = self.now;
+        let Self { known, now } = self;
+        let now = *now;
+        let hash = |name: &[u8]| Hashing::default().hash_one(name);
+        let is = |known: &KnownCluster| same(&known.name, name);
         let look = || match name {
             b"" => b"",
             _ => host
                 .attribute(attributes::CLUSTER_METADATA)
                 .unwrap_or_default(),
         };
-        let known = self.known.entry_ref(name);
+        if known.len() >= LIMIT && known.find(hash(name), is).is_none() {
+            // Clusters come and go with the control plane; the few in use are back at once.
+            known.clear();
+        }
+        let known = known.entry(hash(name), is, |known| hash(&known.name));
         let known = known.or_insert_with(|| KnownCluster::read(name, look(), now));
+        let known = known.into_mut();
         if known.looked_at != now {
             let metadata = look();
             if *known.metadata == *metadata {
@@ -77,11 +85,13 @@ impl KnownCluster {
         let metadata = Metadata::decode(bytes).unwrap_or_default();
         let istio = metadata.filter_metadata.get("istio");
         Self {
+            name: name.into(),
             looked_at: now,
             metadata: bytes.into(),
             cluster: Cluster::read(name, istio),
             disables_exchange: is_true(istio, "disable_mx"),
             external: is_true(istio, "external") || name == b"PassthroughCluster",
+            outbound: false,
             service: None,
         }
     }

@@ -105,12 +105,15 @@ impl Discovery {
                 PeerSource::Headers => learned.cloned(),
                 PeerSource::Baggage => host
                     .header(HeaderMap::Request, sources::BAGGAGE_HEADER)
-                    .and_then(|value| self.own.find_or_decode(value, value, sources::from_baggage)),
+                    .and_then(|value| {
+                        self.own
+                            .find_or_decode(value, value, &sources::from_baggage)
+                    }),
                 PeerSource::Endpoint => host
                     .attribute(attributes::UPSTREAM_HOST_METADATA)
                     .and_then(|value| {
                         self.own
-                            .find_or_decode(value, value, sources::from_endpoint)
+                            .find_or_decode(value, value, &sources::from_endpoint)
                     }),
             };
             if peer.is_some() {
@@ -128,7 +131,7 @@ impl Discovery {
     /// What an exchange filter of ours beside this one learned.
     fn published(&mut self, host: &impl Attributes) -> Option<Rc<Peer>> {
         let value = host.attribute(self.side.published)?;
-        self.published.find_or_decode(value, value, |value| {
+        self.published.find_or_decode(value, value, &|value| {
             let fields = Struct::decode(value).ok()?;
             Some(Workload::from_filter_state(&fields))
         })
@@ -141,6 +144,6 @@ impl Discovery {
         }
         let value = &*self.scratch;
         self.native
-            .find_or_decode(value, value, sources::from_normalized)
+            .find_or_decode(value, value, &sources::from_normalized)
     }
 }

@@ -12,11 +12,12 @@ use core::hash::BuildHasher;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use hashbrown::{DefaultHashBuilder, HashMap};
 use prost::Message;
 
+use crate::bytes::{Hashing, same};
 use crate::config::Config;
 use crate::host::{HeaderMap, Headers};
+use crate::places::Places;
 use crate::proto::Struct;
 use crate::workload::Workload;
 
@@ -119,9 +120,14 @@ impl Exchange {
         }
     }
 
-    /// Reads both headers of a request and removes them, so that the application does not see them.
-    pub fn receive_request(&mut self, host: &impl Headers) -> Received {
-        let id = host.header(HeaderMap::Request, ID_HEADER);
+    /// The id that a request carries.
+    pub fn id_in_request(host: &impl Headers) -> Option<&[u8]> {
+        host.header(HeaderMap::Request, ID_HEADER)
+    }
+
+    /// Reads the metadata of a request with this [id](Self::id_in_request) and removes both headers,
+    /// so that the application does not see them.
+    pub fn receive_request(&mut self, host: &impl Headers, id: Option<&[u8]>) -> Received {
         let mut received = self.receive(host, HeaderMap::Request, id);
         received.id = id.is_some();
         if received.id {
@@ -148,7 +154,7 @@ impl Exchange {
         let labels = &self.additional_labels;
         let decode = |value: &[u8]| decode(value, labels);
         let id = id.unwrap_or(metadata);
-        let peer = self.peers.find_or_decode(id, metadata, decode);
+        let peer = self.peers.find_or_decode(id, metadata, &decode);
         host.remove_header(map, METADATA_HEADER);
         Received {
             reason: match peer {
@@ -205,12 +211,13 @@ impl Exchange {
 /// use at once.
 pub struct PeerCache {
     capacity: usize,
-    hasher: DefaultHashBuilder,
     /// Where the entry of an id is, by the id's hash: the value decides, so a collision costs no
     /// more than a decode.
-    places: HashMap<u64, usize>,
+    places: Places,
     entries: Vec<Entry>,
     hand: usize,
+    /// The entry that was found last: often the next one too.
+    last: u32,
 }
 
 struct Entry {
@@ -225,10 +232,10 @@ impl PeerCache {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            hasher: DefaultHashBuilder::default(),
-            places: HashMap::new(),
+            places: Places::default(),
             entries: Vec::new(),
             hand: 0,
+            last: 0,
         }
     }
 
@@ -238,19 +245,28 @@ impl PeerCache {
         &mut self,
         id: &[u8],
         value: &[u8],
-        decode: impl FnOnce(&[u8]) -> Option<Workload>,
+        decode: &dyn Fn(&[u8]) -> Option<Workload>,
     ) -> Option<Rc<Peer>> {
-        let id_hash = self.hasher.hash_one(id);
-        let known = self
-            .places
-            .get(&id_hash)
-            .and_then(|&at| self.entries.get_mut(at));
-        if let Some(entry) = known
-            && same(&entry.value, value)
-        {
-            entry.used = true;
-            return entry.peer.clone();
+        if let Some(peer) = self.known(self.last, value) {
+            return peer;
         }
+        let id_hash = Hashing::default().hash_one(id);
+        if let Some(at) = self.places.find(id_hash, |_| true)
+            && let Some(peer) = self.known(at, value)
+        {
+            self.last = at;
+            return peer;
+        }
+        self.decode(id_hash, value, decode)
+    }
+
+    #[cold]
+    fn decode(
+        &mut self,
+        id_hash: u64,
+        value: &[u8],
+        decode: &dyn Fn(&[u8]) -> Option<Workload>,
+    ) -> Option<Rc<Peer>> {
         if value.len() > MAX_METADATA_BYTES {
             return None;
         }
@@ -265,26 +281,43 @@ impl PeerCache {
         peer
     }
 
+    /// What the entry at this place was decoded to, if it was from this value.
+    fn known(&mut self, at: u32, value: &[u8]) -> Option<Option<Rc<Peer>>> {
+        let entry = self.entries.get_mut(at as usize)?;
+        if !same(&entry.value, value) {
+            return None;
+        }
+        entry.used = true;
+        Some(entry.peer.clone())
+    }
+
     fn insert(&mut self, entry: Entry) {
         if self.capacity == 0 {
             return;
         }
-        let known = self.places.get(&entry.id_hash).copied();
-        let at = match known {
-            Some(at) => at,
-            None if self.entries.len() < self.capacity => self.entries.len(),
-            None => self.next_victim(),
+        let id_hash = entry.id_hash;
+        if let Some(at) = self.places.find(id_hash, |_| true)
+            && let Some(old) = self.entries.get_mut(at as usize)
+        {
+            *old = entry;
+            return;
+        }
+        let at = if self.entries.len() < self.capacity {
+            self.entries.len()
+        } else {
+            self.next_victim()
         };
-        self.places.insert(entry.id_hash, at);
+        let Ok(place) = u32::try_from(at) else {
+            return;
+        };
         match self.entries.get_mut(at) {
             Some(old) => {
-                if old.id_hash != entry.id_hash {
-                    self.places.remove(&old.id_hash);
-                }
+                self.places.remove(old.id_hash, place);
                 *old = entry;
             }
             None => self.entries.push(entry),
         }
+        self.places.insert(id_hash, place);
     }
 
     /// Moves the hand to the next entry that was not used, taking the mark off those it passes.
@@ -313,19 +346,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Equality in words of eight bytes: on wasm a slice comparison goes byte by byte, and this one
-/// runs over some 500 bytes on every request.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let (a_words, a_rest) = a.as_chunks::<8>();
-    let (b_words, b_rest) = b.as_chunks::<8>();
-    a.len() == b.len()
-        && a_rest == b_rest
-        && a_words
-            .iter()
-            .zip(b_words)
-            .all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,10 +360,12 @@ mod tests {
 
     /// Looks up a peer whose value is its name, counting decodes.
     fn find(cache: &mut PeerCache, id: &str, value: &str, decodes: &mut usize) -> Option<String> {
-        let peer = cache.find_or_decode(id.as_bytes(), value.as_bytes(), |value| {
-            *decodes += 1;
+        let count = Cell::new(0);
+        let peer = cache.find_or_decode(id.as_bytes(), value.as_bytes(), &|value| {
+            count.set(count.get() + 1);
             Some(named(core::str::from_utf8(value).ok()?))
         });
+        *decodes += count.get();
         peer.map(|peer| peer.workload.name.clone())
     }
 
@@ -410,7 +432,7 @@ mod tests {
     fn a_peer_that_says_nothing_is_nobody() {
         let mut cache = PeerCache::new(1);
         let nothing = |_: &[u8]| Some(Workload::UNKNOWN);
-        assert!(cache.find_or_decode(b"id", b"", nothing).is_none());
+        assert!(cache.find_or_decode(b"id", b"", &nothing).is_none());
     }
 
     #[test]
@@ -433,18 +455,5 @@ mod tests {
         for garbage in [&b"%%%"[..], b"AAAA", b"\xff", b"=", b"/////w"] {
             assert_eq!(decode(garbage, &[]), None, "{garbage:?}");
         }
-    }
-
-    #[test]
-    fn equality_looks_at_every_byte() {
-        let value: Vec<u8> = (0..37).collect();
-        assert!(same(&value, &value.clone()));
-        for at in 0..value.len() {
-            let mut other = value.clone();
-            other[at] ^= 1;
-            assert!(!same(&value, &other));
-        }
-        assert!(!same(&value, &value[..36]));
-        assert!(same(&[], &[]));
     }
 }

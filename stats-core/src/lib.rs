@@ -60,10 +60,13 @@
 extern crate alloc;
 
 pub mod attributes;
+pub mod bytes;
 pub mod cel;
 pub mod clusters;
 pub mod config;
+pub mod connections;
 pub mod dimensions;
+pub mod direction;
 pub mod discovery;
 pub mod exchange;
 pub mod exposition;
@@ -72,6 +75,7 @@ pub mod host;
 pub mod metrics;
 pub mod operation;
 pub mod pairs;
+pub mod places;
 pub mod plan;
 pub mod plugin;
 pub mod proto;

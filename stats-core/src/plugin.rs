@@ -12,8 +12,8 @@ use prost::Message;
 
 use crate::attributes;
 use crate::clusters::Clusters;
-use crate::config::{Config, ConfigError, ReporterKind};
-use crate::dimensions::Reporter;
+use crate::config::{Config, ConfigError};
+use crate::direction::{Direction, Directions, Way};
 use crate::discovery;
 use crate::exchange::{Exchange, Received, UnknownReason};
 use crate::host::{Host, LogLevel};
@@ -51,51 +51,6 @@ impl Role {
     }
 }
 
-/// Which way a listener's requests go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Towards this proxy's workload.
-    Inbound,
-    /// Away from it; a gateway's requests are treated alike.
-    Outbound,
-    /// Through a waypoint: from a caller's proxy to the called's.
-    Waypoint,
-}
-
-impl Direction {
-    const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Waypoint];
-
-    /// That of the current request's listener, unless the configuration says what the proxy is.
-    fn of_listener(host: &impl Host, config: &Config) -> Self {
-        if config.reporter == ReporterKind::ServerGateway {
-            return Self::Waypoint;
-        }
-        let direction = host.attribute(attributes::LISTENER_DIRECTION);
-        match direction.and_then(attributes::integer) {
-            Some(1) => Self::Inbound,
-            _ => Self::Outbound,
-        }
-    }
-
-    const fn reporter(self) -> Reporter {
-        match self {
-            Self::Inbound => Reporter::Destination,
-            Self::Outbound => Reporter::Source,
-            Self::Waypoint => Reporter::Waypoint,
-        }
-    }
-
-    /// Whether the other proxy is the caller's.
-    const fn faces_downstream(self) -> bool {
-        matches!(self, Self::Inbound | Self::Waypoint)
-    }
-
-    /// Whether the other proxy is the called's.
-    const fn faces_upstream(self) -> bool {
-        matches!(self, Self::Outbound | Self::Waypoint)
-    }
-}
-
 /// One plugin on one worker.
 pub struct Plugin {
     role: Role,
@@ -107,6 +62,11 @@ pub struct Plugin {
     /// This proxy's workload as the exchange sends it.
     introduction: Vec<u8>,
     local: Workload,
+    /// Whether a request has anything to be noted before it has ended.
+    looks_at_headers: bool,
+    /// Whether nothing but the exchange rests on a direction before a request has ended.
+    may_assume: bool,
+    directions: Directions,
     /// By direction, each set up by its first request: listeners of both directions may share a
     /// plugin, and the host tells the direction with a request only.
     sides: [Option<Side>; Direction::ALL.len()],
@@ -114,7 +74,6 @@ pub struct Plugin {
 
 /// What a plugin is for one direction.
 struct Side {
-    direction: Direction,
     clusters: Clusters,
     exchange: Option<Exchange>,
     publishes: bool,
@@ -127,13 +86,23 @@ struct Side {
 /// What is remembered of a request between its callbacks.
 #[derive(Debug, Default)]
 pub struct Stream {
-    direction: Option<Direction>,
+    way: Way,
     downstream: Received,
     upstream: Option<Received>,
     messages: Messages,
     began_at: Option<u64>,
     first_byte: Option<u64>,
     in_flight: bool,
+}
+
+/// What was learned of a request in finding out which way it goes.
+#[derive(Default)]
+struct Met<'a> {
+    way: Way,
+    /// The id that it carries, where that was read.
+    id: Option<Option<&'a [u8]>>,
+    /// Its cluster's name, where that was read.
+    cluster: Option<&'a [u8]>,
 }
 
 impl Plugin {
@@ -183,6 +152,12 @@ impl Plugin {
             since_report: Duration::ZERO,
             introduction: local.to_exchange(owner),
             local,
+            looks_at_headers: role != Role::Stats
+                || !(config.metrics.is_empty()
+                    && config.definitions.is_empty()
+                    && config.extra_metrics.is_empty()),
+            may_assume: role == Role::Telemetry && config.extra_metrics.is_empty(),
+            directions: Directions::new(&config),
             config,
             id: node.id,
             sides: Direction::ALL.map(|_| None),
@@ -200,7 +175,15 @@ impl Plugin {
 
     /// The request's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, stream: &mut Stream) {
-        let side = self.side(host, stream);
+        if !self.looks_at_headers {
+            return;
+        }
+        let Met { way, id, cluster } = self.meet(host);
+        let (Way::Known(direction) | Way::Assumed(direction)) = way else {
+            return;
+        };
+        stream.way = way;
+        let side = self.side(host, direction);
         if let Some(stats) = &mut side.stats {
             stream.messages = stats.begin(host);
         }
@@ -211,31 +194,40 @@ impl Plugin {
             started.begin(host);
             stream.in_flight = true;
         }
-        if side.direction.faces_downstream()
+        if direction.faces_downstream()
             && let Some(exchange) = &mut side.exchange
         {
-            stream.downstream = exchange.receive_request(host);
+            let id = id.unwrap_or_else(|| Exchange::id_in_request(host));
+            stream.downstream = exchange.receive_request(host, id);
             side.publish(host, discovery::DOWNSTREAM_PEER, &stream.downstream);
         }
-        if side.direction.faces_upstream() {
-            side.introduce(host);
+        if direction.faces_upstream() {
+            side.introduce(host, cluster);
         }
     }
 
     /// The response's headers are here.
     pub fn on_response_headers(&mut self, host: &impl Host, stream: &mut Stream) {
-        let side = self.side(host, stream);
+        if !self.looks_at_headers {
+            return;
+        }
+        let direction = match stream.way {
+            Way::Known(direction) | Way::Assumed(direction) => direction,
+            // An answer of the proxy's own, to a request that did not come this far.
+            Way::Unknown => self.directions.ask(host),
+        };
+        let side = self.side(host, direction);
         if let Some(began_at) = stream.began_at {
             stream.first_byte = Some(host.now().saturating_sub(began_at));
         }
-        if side.direction.faces_upstream()
+        if direction.faces_upstream()
             && let Some(exchange) = &mut side.exchange
         {
             let received = exchange.receive_response(host);
             side.publish(host, discovery::UPSTREAM_PEER, &received);
             stream.upstream = Some(received);
         }
-        if side.direction.faces_downstream()
+        if direction.faces_downstream()
             && let Some(exchange) = &side.exchange
         {
             exchange.answer(host, &stream.downstream);
@@ -245,17 +237,38 @@ impl Plugin {
     /// The request has ended.
     pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
         self.on_done(host, stream);
-        let side = self.side(host, stream);
-        let learned = stream.learned(side.direction, side.exchange.is_some());
-        if let Some(stats) = &mut side.stats {
-            stats.count(host, &mut side.clusters, learned, stream.messages);
+        if self.role == Role::MetadataExchange {
+            return;
         }
+        if let Way::Unknown = stream.way {
+            stream.way = self.directions.guess(host);
+        }
+        let (Way::Known(assumed) | Way::Assumed(assumed)) = stream.way else {
+            return;
+        };
+        let Some(stats) = &mut self.side(host, assumed).stats else {
+            return;
+        };
+        let mut ended = stats.ask(host);
+        let direction = self.directions.verify(host, stream.way, ended.connection);
+        let side = self.side(host, direction);
+        let Some(stats) = &mut side.stats else {
+            return;
+        };
+        if direction != assumed {
+            ended = stats.ask(host);
+            stream.messages = stream.messages.elsewhere();
+        }
+        let learned = stream.learned(direction, side.exchange.is_some());
+        let messages = stream.messages;
+        stats.count(host, &mut side.clusters, &ended, learned, messages);
     }
 
     /// A request is gone, whether or not it was logged.
     pub fn on_done(&mut self, host: &impl Host, stream: &mut Stream) {
         if core::mem::take(&mut stream.in_flight)
-            && let Some(started) = &self.side(host, stream).started
+            && let Way::Known(direction) = stream.way
+            && let Some(started) = &self.side(host, direction).started
         {
             started.end(host);
         }
@@ -282,9 +295,19 @@ impl Plugin {
     /// Reports what grows while a request is open. The host's current request is this one, and of
     /// it only attributes can be read.
     pub fn on_report(&mut self, host: &impl Host, stream: &mut Stream) {
-        let side = self.side(host, stream);
+        let direction = match stream.way {
+            Way::Known(direction) => direction,
+            Way::Assumed(_) | Way::Unknown => self.directions.ask(host),
+        };
+        if let Way::Assumed(assumed) = stream.way
+            && assumed != direction
+        {
+            stream.messages = stream.messages.elsewhere();
+        }
+        stream.way = Way::Known(direction);
+        let side = self.side(host, direction);
         // Why a peer is unknown does not matter before the end.
-        let learned = stream.learned(side.direction, false);
+        let learned = stream.learned(direction, false);
         if let Some(stats) = &mut side.stats {
             let clusters = &mut side.clusters;
             let messages = stats.report_messages(host, clusters, learned, stream.messages, false);
@@ -304,7 +327,39 @@ impl Plugin {
         }
     }
 
-    fn side(&mut self, host: &impl Host, stream: &mut Stream) -> &mut Side {
+    /// Which way a request goes whose headers are here.
+    ///
+    /// Where all requests so far went one way, one that looks like them is taken for another until
+    /// it has ended: inbound, one whose sender introduces itself, as only a peer does; outbound, one
+    /// to a cluster that outbound ones went to before.
+    fn meet<'a>(&mut self, host: &'a impl Host) -> Met<'a> {
+        let mut met = Met::default();
+        if self.may_assume && self.directions.are_inbound() {
+            let id = Exchange::id_in_request(host);
+            met.id = Some(id);
+            if id.is_some() {
+                met.way = Way::Assumed(Direction::Inbound);
+                return met;
+            }
+        } else if self.may_assume && self.directions.are_outbound() {
+            let name = attributes::cluster_name(host);
+            met.cluster = Some(name);
+            let side = self.side(host, Direction::Outbound);
+            if side.clusters.find(host, name).outbound {
+                met.way = Way::Assumed(Direction::Outbound);
+                return met;
+            }
+        }
+        let direction = self.directions.ask(host);
+        met.way = Way::Known(direction);
+        if let (Direction::Outbound, Some(name @ [_, ..])) = (direction, met.cluster) {
+            let side = self.side(host, Direction::Outbound);
+            side.clusters.find(host, name).outbound = true;
+        }
+        met
+    }
+
+    fn side(&mut self, host: &impl Host, direction: Direction) -> &mut Side {
         let Self {
             role,
             publishes,
@@ -315,9 +370,6 @@ impl Plugin {
             sides,
             ..
         } = self;
-        let direction = *stream
-            .direction
-            .get_or_insert_with(|| Direction::of_listener(host, config));
         let [inbound, outbound, waypoint] = sides;
         let side = match direction {
             Direction::Inbound => inbound,
@@ -332,7 +384,6 @@ impl Plugin {
             };
             let reporter = direction.reporter();
             Side {
-                direction,
                 clusters: Clusters::default(),
                 exchange: exchanges.then(|| Exchange::new(id, introduction, config)),
                 publishes: *publishes,
@@ -352,11 +403,11 @@ impl Plugin {
 
 impl Side {
     /// Introduces this proxy to the upstream, unless its cluster is not to be introduced to.
-    fn introduce(&mut self, host: &impl Host) {
+    fn introduce(&mut self, host: &impl Host, cluster: Option<&[u8]>) {
         let Some(exchange) = &self.exchange else {
             return;
         };
-        let name = host.attribute(attributes::CLUSTER_NAME).unwrap_or_default();
+        let name = cluster.unwrap_or_else(|| attributes::cluster_name(host));
         let cluster = self.clusters.find(host, name);
         if cluster.disables_exchange || (self.skips_external && cluster.external) {
             exchange.withhold(host);

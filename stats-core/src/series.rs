@@ -7,11 +7,11 @@
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
-
+use crate::bytes::Hashing;
 use crate::dimensions::Outcome;
 use crate::exchange::UnknownReason;
 use crate::host::MetricId;
+use crate::places::Places;
 
 /// Which label set a request has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,88 +36,88 @@ pub struct SeriesKey {
 
 /// From label sets to the metrics that count them. A label set's metrics have one number.
 pub struct Series {
-    limit: usize,
     /// How many metrics each label set has.
     width: usize,
-    known: HashMap<SeriesKey, u32>,
-    overflow: Option<u32>,
+    known: Interner<SeriesKey>,
     /// The metrics of label set `n` begin at `n * width`; `None` for one that is dropped.
     metrics: Vec<Option<MetricId>>,
+    overflow: Vec<Option<MetricId>>,
 }
+
+/// The number of what exceeds the limit.
+const OVERFLOW: u32 = u32::MAX;
 
 impl Series {
     /// A table of at most `limit` label sets of `width` metrics each; what exceeds it is counted in
     /// one more.
     pub fn new(limit: usize, width: usize) -> Self {
         Self {
-            limit,
             width,
-            known: HashMap::new(),
-            overflow: None,
+            known: Interner::new(limit),
             metrics: Vec::new(),
+            overflow: Vec::new(),
         }
     }
 
     /// The number of a label set that was seen before.
-    pub fn find(&self, key: &SeriesKey) -> Option<u32> {
-        self.known.get(key).copied()
+    pub fn find(&mut self, key: &SeriesKey) -> Option<u32> {
+        self.known.find(key, |known| known == key)
     }
 
     /// Whether one more label set fits.
     pub fn has_room(&self) -> bool {
-        self.known.len() < self.limit
+        self.known.has_room()
     }
 
-    /// Adds a new label set with its metrics.
-    pub fn add(&mut self, key: SeriesKey, metrics: impl Iterator<Item = Option<MetricId>>) -> u32 {
-        let number = self.append(metrics);
-        self.known.insert(key, number);
-        number
+    /// Adds a new label set with its metrics; `None` where it does not fit.
+    pub fn add(&mut self, key: SeriesKey, metrics: Vec<Option<MetricId>>) -> Option<u32> {
+        let number = self.known.add(&key, || key)?;
+        self.metrics.extend(metrics);
+        self.metrics
+            .resize((number as usize + 1) * self.width, None);
+        Some(number)
     }
 
     /// The number of what does not fit, once it is there.
     pub fn overflow(&self) -> Option<u32> {
-        self.overflow
+        (!self.overflow.is_empty()).then_some(OVERFLOW)
     }
 
     /// Adds the metrics of what does not fit.
-    pub fn add_overflow(&mut self, metrics: impl Iterator<Item = Option<MetricId>>) -> u32 {
-        let number = self.append(metrics);
-        *self.overflow.insert(number)
+    pub fn add_overflow(&mut self, metrics: Vec<Option<MetricId>>) -> u32 {
+        self.overflow = metrics;
+        OVERFLOW
     }
 
     /// The metrics of a label set.
     pub fn metrics(&self, number: u32) -> &[Option<MetricId>] {
+        if number == OVERFLOW {
+            return &self.overflow;
+        }
         let start = number as usize * self.width;
         self.metrics
             .get(start..start + self.width)
             .unwrap_or_default()
     }
-
-    fn append(&mut self, metrics: impl Iterator<Item = Option<MetricId>>) -> u32 {
-        let number = self.metrics.len() / self.width.max(1);
-        self.metrics.extend(metrics.take(self.width));
-        self.metrics.resize((number + 1) * self.width, None);
-        u32::try_from(number).unwrap_or(u32::MAX)
-    }
 }
 
 /// Numbers for contents: the same content has the same number for as long as the interner lives.
 pub struct Interner<T> {
-    hasher: DefaultHashBuilder,
-    numbers: HashTable<(u64, u32)>,
+    places: Places,
     contents: Vec<T>,
     limit: usize,
+    /// The number that was found last: often the next one too.
+    last: u32,
 }
 
 impl<T> Interner<T> {
     /// An interner of at most `limit` contents.
     pub fn new(limit: usize) -> Self {
         Self {
-            hasher: DefaultHashBuilder::default(),
-            numbers: HashTable::new(),
+            places: Places::default(),
             contents: Vec::new(),
             limit,
+            last: 0,
         }
     }
 
@@ -125,31 +125,46 @@ impl<T> Interner<T> {
     /// kept as `make` gives it; `None` where there is no room for it.
     pub fn number(
         &mut self,
-        content: impl Hash,
+        content: impl Hash + Copy,
         is: impl Fn(&T) -> bool,
         make: impl FnOnce() -> T,
     ) -> Option<u32> {
-        let hash = self.hasher.hash_one(content);
-        let found = self
-            .numbers
-            .find(hash, |&(_, number)| self.get(number).is_some_and(&is));
-        if let Some(&(_, number)) = found {
-            return Some(number);
+        self.find(content, is).or_else(|| self.add(content, make))
+    }
+
+    /// The number of a content that is there.
+    pub fn find(&mut self, content: impl Hash, is: impl Fn(&T) -> bool) -> Option<u32> {
+        let is = |number| self.get(number).is_some_and(&is);
+        if !is(self.last) {
+            self.last = self.places.find(hash(content), is)?;
         }
-        if self.contents.len() >= self.limit {
+        Some(self.last)
+    }
+
+    /// Adds a content that is not there.
+    pub fn add(&mut self, content: impl Hash, make: impl FnOnce() -> T) -> Option<u32> {
+        if !self.has_room() {
             return None;
         }
         let number = u32::try_from(self.contents.len()).ok()?;
         self.contents.push(make());
-        self.numbers
-            .insert_unique(hash, (hash, number), |&(hash, _)| hash);
+        self.places.insert(hash(content), number);
         Some(number)
+    }
+
+    /// Whether one more content fits.
+    pub fn has_room(&self) -> bool {
+        self.contents.len() < self.limit
     }
 
     /// The content of a number.
     pub fn get(&self, number: u32) -> Option<&T> {
         self.contents.get(number as usize)
     }
+}
+
+fn hash(content: impl Hash) -> u64 {
+    Hashing::default().hash_one(content)
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use crate::attributes::{self, Ended, Ends, Query};
+use crate::bytes::same;
 use crate::clusters::Clusters;
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::dimensions::{self, Facts, Outcome, Principals, Protocol, Reporter};
 use crate::discovery::{self, Discovery};
 use crate::exchange::{Peer, UnknownReason};
@@ -42,9 +44,12 @@ pub struct Stats {
     parts: Parts,
     downstream: Discovery,
     upstream: Discovery,
-    connections: Connections,
+    /// The numbers of downstream connections' principals.
+    connections: Connections<u32>,
     peers: Interner<Workload>,
     nobody: Option<u32>,
+    /// The number of nothing said by expressions of the user's, as where there are none.
+    nothing_custom: Option<u32>,
     /// The number of the service of which nothing is known.
     nothing_asked: Option<u32>,
     principals: Interner<Principals<Box<[u8]>>>,
@@ -78,6 +83,17 @@ pub struct Messages {
     custom: Option<u32>,
 }
 
+impl Messages {
+    /// The same for other statistics than those that it came from.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        Self {
+            custom: None,
+            ..self
+        }
+    }
+}
+
 /// Messages of a gRPC request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct MessageCounts {
@@ -105,6 +121,8 @@ impl Stats {
         let nothing: Service<&[u8]> = Service::default();
         let known = |known: &Service<Box<[u8]>>| known.view() == nothing;
         let nothing_asked = services.number(nothing, known, || nothing.to_owned());
+        let mut customs = Interner::new(parts);
+        let nothing_said: Custom<Box<[u8]>> = Custom::default();
         Self {
             reporter,
             local: local.clone(),
@@ -121,7 +139,8 @@ impl Stats {
             principals: Interner::new(parts),
             services,
             nothing_asked,
-            customs: Interner::new(parts),
+            nothing_custom: customs.number(&nothing_said, |_| false, Custom::default),
+            customs,
             series: Series::new(config.max_series, plan.at_end.len()),
             messages: Series::new(config.max_series, plan.messages.len()),
             parts: plan.parts(),
@@ -131,15 +150,20 @@ impl Stats {
         }
     }
 
+    /// Asks the host about the current request, which has ended.
+    pub fn ask<'a>(&mut self, host: &'a impl Host) -> Ended<'a> {
+        self.query.ask(host)
+    }
+
     /// Counts a request that has ended.
     pub fn count(
         &mut self,
         host: &impl Host,
         clusters: &mut Clusters,
+        ended: &Ended<'_>,
         learned: Learned<'_>,
         messages: Messages,
     ) {
-        let ended = self.query.ask(host);
         let protocol = if ended.has_content_type {
             content_protocol(host)
         } else {
@@ -170,14 +194,14 @@ impl Stats {
             Some(SeriesKey {
                 custom,
                 operation: self.operation(host),
-                ..self.key(host, clusters, learned, &ended, outcome)?
+                ..self.key(host, clusters, learned, ended, outcome)?
             })
         });
         let number = key.and_then(|key| self.series.find(&key).or_else(|| self.add(host, key)));
         let number = number.unwrap_or_else(|| self.overflow(host));
         for (metric, id) in self.plan.at_end.iter().zip(self.series.metrics(number)) {
             let value = match metric.value {
-                PlannedValue::Http(http) => http_value(http, &ended),
+                PlannedValue::Http(http) => http_value(http, ended),
                 PlannedValue::FirstByte => learned.first_byte.map(milliseconds),
                 PlannedValue::Number(at) => self.numbers.get(at).copied(),
                 PlannedValue::Messages(_) => None,
@@ -275,12 +299,12 @@ impl Stats {
     /// What the user's expressions say of the current request, as a number; `None` where it is new
     /// and there is no room for it.
     fn custom(&mut self, host: &impl Host) -> Option<u32> {
-        let conditions = if self.plan.is_custom() {
-            self.plan
-                .evaluate(host, &mut self.values, &mut self.numbers)
-        } else {
-            0
-        };
+        if !self.plan.is_custom() {
+            return self.nothing_custom;
+        }
+        let conditions = self
+            .plan
+            .evaluate(host, &mut self.values, &mut self.numbers);
         let values = &*self.values;
         self.customs.number(
             (conditions, values),
@@ -337,7 +361,7 @@ impl Stats {
             peer: self.peer(peer.as_ref().filter(|_| self.parts.peers))?,
             upstream: self.peer(upstream.as_ref().filter(|_| self.parts.peers))?,
             principals: if self.parts.principals {
-                self.connection(host, ended.ends)?
+                self.ends(host, ended)?
             } else {
                 self.principals(Ends::default())?
             },
@@ -357,23 +381,26 @@ impl Stats {
             return self.nobody;
         };
         if peer.number.get().is_none() {
-            let workload = &peer.workload;
-            let known = |known: &Workload| known == workload;
+            let shown = peer.workload.shown();
+            let known = |known: &Workload| *known == shown;
             peer.number
-                .set(self.peers.number(workload, known, || workload.clone()));
+                .set(self.peers.number(&shown, known, || shown.clone()));
         }
         peer.number.get()
     }
 
-    fn connection(&mut self, host: &impl Host, ends: Ends<'_>) -> Option<u32> {
-        let Ends::Connection(id) = ends else {
-            return self.principals(ends);
-        };
-        if let Some(number) = self.connections.find(id) {
-            return Some(number);
+    fn ends(&mut self, host: &impl Host, ended: &Ended<'_>) -> Option<u32> {
+        if ended.ends != Ends::Downstream {
+            return self.principals(ended.ends);
+        }
+        let known = ended.connection.and_then(|id| self.connections.find(id));
+        if known.is_some() {
+            return known;
         }
         let number = self.principals(attributes::downstream_principals(host))?;
-        self.connections.remember(id, number);
+        if let Some(id) = ended.connection {
+            self.connections.remember(id, number);
+        }
         Some(number)
     }
 
@@ -382,11 +409,11 @@ impl Stats {
             Ends::Principals { peer, local } => {
                 (stat_name::bounded(peer), stat_name::bounded(local))
             }
-            Ends::Connection(_) => Default::default(),
+            Ends::Downstream => Default::default(),
         };
         self.principals.number(
             (peer, local),
-            |known| *known.peer == *peer && *known.local == *local,
+            |known| same(&known.peer, peer) && same(&known.local, local),
             || Principals {
                 peer: peer.into(),
                 local: local.into(),
@@ -433,7 +460,7 @@ impl Stats {
             return None;
         }
         let metrics = self.define(host, &self.plan.at_end, &key)?;
-        let number = self.series.add(key, metrics.into_iter());
+        let number = self.series.add(key, metrics)?;
         if self.zero_initialize && self.knows_peers(&key) {
             self.add_zeroes(host, key);
         }
@@ -459,7 +486,7 @@ impl Stats {
                 if let Some(Some(requests)) = metrics.first() {
                     host.record(*requests, 0);
                 }
-                self.series.add(key, metrics.into_iter());
+                self.series.add(key, metrics);
             }
         }
     }
@@ -469,7 +496,7 @@ impl Stats {
             return None;
         }
         let metrics = self.define(host, &self.plan.messages, &key)?;
-        Some(self.messages.add(key, metrics.into_iter()))
+        self.messages.add(key, metrics)
     }
 
     fn define(
@@ -509,7 +536,7 @@ impl Stats {
             return number;
         }
         let metrics = self.define_overflow(host, &self.plan.at_end);
-        self.series.add_overflow(metrics.into_iter())
+        self.series.add_overflow(metrics)
     }
 
     fn messages_overflow(&mut self, host: &impl Host) -> u32 {
@@ -517,7 +544,7 @@ impl Stats {
             return number;
         }
         let metrics = self.define_overflow(host, &self.plan.messages);
-        self.messages.add_overflow(metrics.into_iter())
+        self.messages.add_overflow(metrics)
     }
 
     fn define_overflow(
@@ -606,40 +633,5 @@ pub fn define_build(host: &impl Host, node: &Node, config: &Config) {
     let name = stat_name::build(version, &config.stat_prefix);
     if let Some(build) = host.define(MetricKind::Gauge, &name) {
         host.record(build, 1);
-    }
-}
-
-/// The numbers of downstream connections' principals, by connection id: a table in which a newer
-/// connection may displace an older one, which then only costs a look-up.
-struct Connections {
-    slots: Vec<Option<(u64, u32)>>,
-}
-
-impl Default for Connections {
-    fn default() -> Self {
-        Self {
-            slots: alloc::vec![None; 1024],
-        }
-    }
-}
-
-impl Connections {
-    fn find(&self, id: u64) -> Option<u32> {
-        match self.slots.get(self.slot(id)) {
-            Some(Some((known, number))) if *known == id => Some(*number),
-            _ => None,
-        }
-    }
-
-    fn remember(&mut self, id: u64, number: u32) {
-        let slot = self.slot(id);
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = Some((id, number));
-        }
-    }
-
-    fn slot(&self, id: u64) -> usize {
-        // Ids are consecutive, so neighbours do not collide.
-        id as usize % self.slots.len().max(1)
     }
 }

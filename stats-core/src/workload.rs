@@ -77,6 +77,20 @@ impl Workload {
         labels: BTreeMap::new(),
     };
 
+    /// What labels show of it: one that differs in the rest alone, as the pods of a deployment do,
+    /// must not make label sets of its own.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self {
+            instance: String::new(),
+            kind: "",
+            region: String::new(),
+            zone: String::new(),
+            labels: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
     /// This proxy's own workload: node metadata, and region and zone from the node's locality.
     pub fn from_node(node: &Node, additional_labels: &[String]) -> Self {
         let mut workload = match &node.metadata {

@@ -108,7 +108,7 @@ fn the_outbound_query_follows_the_upstream_from_plaintext_to_tls_and_back() {
 
     let plaintext = |mock: &mut Mock| {
         mock.lists.remove(0);
-        mock.lists[0].1[8] = vec![0];
+        *mock.lists[0].1.last_mut().unwrap() = vec![0];
     };
     plaintext(&mut mock);
     assert_eq!(
@@ -739,6 +739,48 @@ fn listeners_of_both_directions_may_share_a_plugin() {
     );
     plugin.release(&mock);
     assert_eq!(mock.forgotten.borrow().len(), mock.compiled.borrow().len());
+}
+
+#[test]
+fn an_application_that_introduces_itself_like_a_peer_is_still_counted_as_outbound() {
+    // All requests were inbound so far, so this one is taken for another until it has ended.
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("", "");
+    mock.request(&mut plugin);
+    mock.lists = mock::outbound().lists;
+    mock.set_integer("xds.listener_direction", 2);
+    for _ in 0..3 {
+        mock.request(&mut plugin);
+    }
+    assert_eq!(
+        counts(&mock, "reporter"),
+        expected(&[("destination", 1), ("source", 3)])
+    );
+    let calls = mock.calls_of_a_request(&mut plugin);
+    assert!(
+        calls.contains(&"set Request x-envoy-peer-metadata".to_owned()),
+        "what it sent is replaced: {calls:?}"
+    );
+}
+
+#[test]
+fn stats_alone_learn_the_direction_with_the_connection() {
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("stats", "");
+    mock.request(&mut plugin);
+    let outbound = mock::outbound();
+    mock.lists = outbound.lists;
+    mock.set_integer("xds.listener_direction", 2);
+    for (_, list) in &mut mock.lists {
+        list[8] = 8_i64.to_ne_bytes().to_vec();
+    }
+    for _ in 0..3 {
+        mock.request(&mut plugin);
+    }
+    assert_eq!(
+        counts(&mock, "reporter"),
+        expected(&[("destination", 1), ("source", 3)])
+    );
 }
 
 #[test]

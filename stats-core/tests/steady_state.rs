@@ -60,7 +60,6 @@ fn calls_of_a_steady_request(mock: &Mock, root_id: &str) -> Vec<String> {
 #[test]
 fn an_inbound_request_makes_exactly_these_calls() {
     let expected = [
-        "attribute xds.listener_direction",
         "get Request x-envoy-peer-metadata-id",
         "get Request x-envoy-peer-metadata",
         "remove Request x-envoy-peer-metadata",
@@ -79,7 +78,6 @@ fn an_inbound_request_makes_exactly_these_calls() {
 #[test]
 fn an_outbound_request_makes_exactly_these_calls() {
     let expected = [
-        "attribute xds.listener_direction",
         "attribute xds.cluster_name",
         "set Request x-envoy-peer-metadata-id",
         "set Request x-envoy-peer-metadata",
@@ -98,7 +96,6 @@ fn an_outbound_request_makes_exactly_these_calls() {
 #[test]
 fn stats_alone_make_these_calls() {
     let expected = [
-        "attribute xds.listener_direction",
         "evaluate",
         "attribute downstream_peer",
         "record",

@@ -16,6 +16,9 @@ use stats_core::registry::{Metric, Registry};
 use stats_core::workload::Workload;
 
 pub const MTLS_LOCAL: &str = "spiffe://cluster.local/ns/test/sa/default";
+/// The id of the connection of all requests.
+const CONNECTION: i64 = 7;
+
 pub const MTLS_PEER: &str = "spiffe://cluster.local/ns/shop/sa/cart";
 
 #[derive(Default)]
@@ -54,9 +57,8 @@ pub fn inbound() -> Mock {
         "connection.uri_san_local_certificate",
         MTLS_LOCAL.as_bytes(),
     );
-    let mut list = ended(200, "inbound|9898||");
-    list.push(7_i64.to_ne_bytes().to_vec());
-    mock.lists.push(("connection.id", list));
+    mock.lists
+        .push(("connection.id", ended(200, "inbound|9898||")));
     mock.request
         .insert("x-envoy-peer-metadata-id", b"sidecar~cart".to_vec());
     mock.request
@@ -98,6 +100,7 @@ pub fn ended(code: i64, cluster: &str) -> Vec<Vec<u8>> {
     list.push(cluster.into());
     list.push(b"default".to_vec());
     list.push(vec![0]);
+    list.push(CONNECTION.to_ne_bytes().to_vec());
     list
 }
 
