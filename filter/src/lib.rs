@@ -22,7 +22,6 @@ use host::{BufferType, ProxyWasm};
 const CONTINUE: u32 = 0;
 
 /// What the module knows: the plugins by root context, and each request's state by its context.
-#[derive(Default)]
 struct Contexts {
     /// By root context, of which there are few.
     plugins: Vec<(u32, Option<Plugin>)>,
@@ -30,7 +29,13 @@ struct Contexts {
 }
 
 thread_local! {
-    static CONTEXTS: RefCell<Contexts> = RefCell::default();
+    // Const, or each entry into the module would look whether it has to be made.
+    static CONTEXTS: RefCell<Contexts> = const {
+        RefCell::new(Contexts {
+            plugins: Vec::new(),
+            streams: HashMap::with_hasher(Hashing::new()),
+        })
+    };
 }
 
 impl Contexts {

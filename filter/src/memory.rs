@@ -33,6 +33,9 @@ thread_local! {
 pub unsafe fn reuse() {
     MEMORY.with_borrow_mut(|memory| {
         memory.used = 0;
+        if memory.large.is_empty() {
+            return;
+        }
         for (pointer, layout) in memory.large.drain(..) {
             // SAFETY: allocated with this layout, and the caller promises that nobody looks at it.
             unsafe { dealloc(pointer, layout) };

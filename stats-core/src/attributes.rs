@@ -227,6 +227,7 @@ pub fn downstream_principals(host: &impl Attributes) -> Ends<'_> {
 }
 
 /// An integer, a duration in nanoseconds or a point in time, as the host serializes it.
+#[inline]
 pub fn integer(bytes: &[u8]) -> Option<i64> {
     Some(i64::from_ne_bytes(bytes.try_into().ok()?))
 }
@@ -265,6 +266,7 @@ fn with_upstream_principals<'a>(host: &'a impl Attributes, ended: Ended<'a>) -> 
     }
 }
 
+#[inline]
 fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
     let [
         response_code,
@@ -292,11 +294,13 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
     })
 }
 
+#[inline]
 fn code(value: i64) -> u32 {
     u32::try_from(value).unwrap_or_default()
 }
 
 /// A size or a duration: never negative, whatever the clock did.
+#[inline]
 fn size(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }

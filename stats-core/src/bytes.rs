@@ -5,6 +5,7 @@
 use core::hash::{BuildHasherDefault, Hasher};
 
 /// Whether both are the same.
+#[inline]
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -25,10 +26,12 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// The bits in which the words at a place of two blocks differ.
+#[inline]
 fn differs(a: &[u8; 32], b: &[u8; 32], at: usize) -> u64 {
     word(a, at) ^ word(b, at)
 }
 
+#[inline]
 fn word(block: &[u8; 32], at: usize) -> u64 {
     match block[at..].first_chunk() {
         Some(word) => u64::from_ne_bytes(*word),
@@ -37,6 +40,7 @@ fn word(block: &[u8; 32], at: usize) -> u64 {
 }
 
 /// The last eight bytes, or all of fewer.
+#[inline]
 fn tail(all: &[u8], rest: &[u8]) -> u64 {
     match all.last_chunk::<8>() {
         Some(last) => u64::from_ne_bytes(*last),
@@ -45,6 +49,7 @@ fn tail(all: &[u8], rest: &[u8]) -> u64 {
 }
 
 /// Fewer than eight bytes as a number.
+#[inline]
 fn small(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -71,22 +76,27 @@ impl Hasher for Words {
         self.write_u64(tail(bytes, rest));
     }
 
+    #[inline]
     fn write_u8(&mut self, number: u8) {
         self.write_u64(number.into());
     }
 
+    #[inline]
     fn write_u32(&mut self, number: u32) {
         self.write_u64(number.into());
     }
 
+    #[inline]
     fn write_u64(&mut self, number: u64) {
         self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(MULTIPLIER);
     }
 
+    #[inline]
     fn write_usize(&mut self, number: usize) {
         self.write_u64(number as u64);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         // The upper bits depend on all of the input, and tables look at the lower ones.
         self.0 ^ self.0 >> 32

@@ -33,11 +33,13 @@ impl Direction {
     }
 
     /// Whether the other proxy is the caller's.
+    #[inline]
     pub const fn faces_downstream(self) -> bool {
         matches!(self, Self::Inbound | Self::Waypoint)
     }
 
     /// Whether the other proxy is the called's.
+    #[inline]
     pub const fn faces_upstream(self) -> bool {
         matches!(self, Self::Outbound | Self::Waypoint)
     }
@@ -93,11 +95,13 @@ impl Directions {
     }
 
     /// Whether requests were only inbound so far.
+    #[inline]
     pub fn are_inbound(&self) -> bool {
         self.seen_inbound && !self.seen_outbound
     }
 
     /// Whether requests were only outbound so far.
+    #[inline]
     pub fn are_outbound(&self) -> bool {
         self.seen_outbound && !self.seen_inbound
     }

@@ -247,13 +247,14 @@ impl PeerCache {
         value: &[u8],
         decode: &dyn Fn(&[u8]) -> Option<Workload>,
     ) -> Option<Rc<Peer>> {
-        if let Some(peer) = self.known(self.last, value) {
-            return peer;
+        if let Some(entry) = self.entry(self.last, value) {
+            return entry.peer.clone();
         }
         let id_hash = Hashing::default().hash_one(id);
         if let Some(at) = self.places.find(id_hash, |_| true)
-            && let Some(peer) = self.known(at, value)
+            && let Some(entry) = self.entry(at, value)
         {
+            let peer = entry.peer.clone();
             self.last = at;
             return peer;
         }
@@ -281,14 +282,15 @@ impl PeerCache {
         peer
     }
 
-    /// What the entry at this place was decoded to, if it was from this value.
-    fn known(&mut self, at: u32, value: &[u8]) -> Option<Option<Rc<Peer>>> {
+    /// The entry at this place, if it was decoded from this value.
+    #[inline]
+    fn entry(&mut self, at: u32, value: &[u8]) -> Option<&Entry> {
         let entry = self.entries.get_mut(at as usize)?;
         if !same(&entry.value, value) {
             return None;
         }
         entry.used = true;
-        Some(entry.peer.clone())
+        Some(entry)
     }
 
     fn insert(&mut self, entry: Entry) {
@@ -405,7 +407,7 @@ mod tests {
         }
         assert_eq!(decodes, 101, "the busy peer was decoded once");
         assert_eq!(cache.entries.len(), 3);
-        assert_eq!(cache.places.len(), 3);
+        assert_eq!(cache.places.count(), 3);
     }
 
     #[test]

@@ -4,18 +4,23 @@
 
 /// The elements of a list, if there are exactly `N`.
 pub fn list<const N: usize>(mut bytes: &[u8]) -> Option<[&[u8]; N]> {
-    let mut sizes = [0; N];
     if take_size(&mut bytes)? != N {
         return None;
     }
-    for size in &mut sizes {
-        *size = take_size(&mut bytes)?;
-        take_size(&mut bytes)?;
-    }
+    let (sizes, mut texts) = bytes.split_at_checked(N.checked_mul(8)?)?;
+    let (sizes, _) = sizes.as_chunks::<8>();
     let mut elements = [&bytes[..0]; N];
-    for (element, size) in elements.iter_mut().zip(sizes) {
-        *element = take_text(&mut bytes, size)?;
-        take_text(&mut bytes, 0)?;
+    for (element, mut sizes) in elements
+        .iter_mut()
+        .zip(sizes.iter().map(<[u8; 8]>::as_slice))
+    {
+        let (size, nothing) = (take_size(&mut sizes)?, take_size(&mut sizes)?);
+        if nothing != 0 {
+            return None;
+        }
+        *element = texts.get(..size)?;
+        // Behind the element and behind the nothing that it is paired with.
+        texts = texts.get(size.checked_add(2)?..)?;
     }
     Some(elements)
 }
@@ -35,6 +40,7 @@ pub fn entries(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+#[inline]
 fn take_size(bytes: &mut &[u8]) -> Option<usize> {
     let (size, rest) = bytes.split_first_chunk()?;
     *bytes = rest;

@@ -21,7 +21,7 @@ impl Places {
 
     /// How many places there are.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 

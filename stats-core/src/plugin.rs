@@ -96,13 +96,21 @@ pub struct Stream {
 }
 
 /// What was learned of a request in finding out which way it goes.
-#[derive(Default)]
 struct Met<'a> {
-    way: Way,
-    /// The id that it carries, where that was read.
-    id: Option<Option<&'a [u8]>>,
-    /// Its cluster's name, where that was read.
-    cluster: Option<&'a [u8]>,
+    direction: Direction,
+    /// Whether that is certain.
+    way: fn(Direction) -> Way,
+    read: Read<'a>,
+}
+
+/// What was read of a request on the way; it need not be read again.
+#[derive(Clone, Copy)]
+enum Read<'a> {
+    Nothing,
+    /// The id that it carries.
+    Id(Option<&'a [u8]>),
+    /// Its cluster's name.
+    Cluster(&'a [u8]),
 }
 
 impl Plugin {
@@ -178,11 +186,12 @@ impl Plugin {
         if !self.looks_at_headers {
             return;
         }
-        let Met { way, id, cluster } = self.meet(host);
-        let (Way::Known(direction) | Way::Assumed(direction)) = way else {
-            return;
-        };
-        stream.way = way;
+        let Met {
+            direction,
+            way,
+            read,
+        } = self.meet(host);
+        stream.way = way(direction);
         let side = self.side(host, direction);
         if let Some(stats) = &mut side.stats {
             stream.messages = stats.begin(host);
@@ -197,12 +206,15 @@ impl Plugin {
         if direction.faces_downstream()
             && let Some(exchange) = &mut side.exchange
         {
-            let id = id.unwrap_or_else(|| Exchange::id_in_request(host));
+            let id = match read {
+                Read::Id(id) => id,
+                Read::Nothing | Read::Cluster(_) => Exchange::id_in_request(host),
+            };
             stream.downstream = exchange.receive_request(host, id);
             side.publish(host, discovery::DOWNSTREAM_PEER, &stream.downstream);
         }
         if direction.faces_upstream() {
-            side.introduce(host, cluster);
+            side.introduce(host, read);
         }
     }
 
@@ -333,30 +345,36 @@ impl Plugin {
     /// it has ended: inbound, one whose sender introduces itself, as only a peer does; outbound, one
     /// to a cluster that outbound ones went to before.
     fn meet<'a>(&mut self, host: &'a impl Host) -> Met<'a> {
-        let mut met = Met::default();
+        let assumed = |direction, read| Met {
+            direction,
+            way: Way::Assumed,
+            read,
+        };
+        let mut read = Read::Nothing;
         if self.may_assume && self.directions.are_inbound() {
             let id = Exchange::id_in_request(host);
-            met.id = Some(id);
+            read = Read::Id(id);
             if id.is_some() {
-                met.way = Way::Assumed(Direction::Inbound);
-                return met;
+                return assumed(Direction::Inbound, read);
             }
         } else if self.may_assume && self.directions.are_outbound() {
             let name = attributes::cluster_name(host);
-            met.cluster = Some(name);
+            read = Read::Cluster(name);
             let side = self.side(host, Direction::Outbound);
             if side.clusters.find(host, name).outbound {
-                met.way = Way::Assumed(Direction::Outbound);
-                return met;
+                return assumed(Direction::Outbound, read);
             }
         }
         let direction = self.directions.ask(host);
-        met.way = Way::Known(direction);
-        if let (Direction::Outbound, Some(name @ [_, ..])) = (direction, met.cluster) {
+        if let (Direction::Outbound, Read::Cluster(name @ [_, ..])) = (direction, read) {
             let side = self.side(host, Direction::Outbound);
             side.clusters.find(host, name).outbound = true;
         }
-        met
+        Met {
+            direction,
+            way: Way::Known,
+            read,
+        }
     }
 
     fn side(&mut self, host: &impl Host, direction: Direction) -> &mut Side {
@@ -403,11 +421,14 @@ impl Plugin {
 
 impl Side {
     /// Introduces this proxy to the upstream, unless its cluster is not to be introduced to.
-    fn introduce(&mut self, host: &impl Host, cluster: Option<&[u8]>) {
+    fn introduce(&mut self, host: &impl Host, read: Read<'_>) {
         let Some(exchange) = &self.exchange else {
             return;
         };
-        let name = cluster.unwrap_or_else(|| attributes::cluster_name(host));
+        let name = match read {
+            Read::Cluster(name) => name,
+            Read::Nothing | Read::Id(_) => attributes::cluster_name(host),
+        };
         let cluster = self.clusters.find(host, name);
         if cluster.disables_exchange || (self.skips_external && cluster.external) {
             exchange.withhold(host);
@@ -424,6 +445,7 @@ impl Side {
 }
 
 impl Stream {
+    #[inline]
     fn learned(&self, direction: Direction, exchanged: bool) -> Learned<'_> {
         let upstream = self.upstream.as_ref();
         Learned {

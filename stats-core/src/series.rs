@@ -60,6 +60,7 @@ impl Series {
     }
 
     /// The number of a label set that was seen before.
+    #[inline]
     pub fn find(&mut self, key: &SeriesKey) -> Option<u32> {
         self.known.find(key, |known| known == key)
     }
@@ -90,6 +91,7 @@ impl Series {
     }
 
     /// The metrics of a label set.
+    #[inline]
     pub fn metrics(&self, number: u32) -> &[Option<MetricId>] {
         if number == OVERFLOW {
             return &self.overflow;
@@ -163,6 +165,7 @@ impl<T> Interner<T> {
     }
 }
 
+#[inline]
 fn hash(content: impl Hash) -> u64 {
     Hashing::default().hash_one(content)
 }

@@ -100,6 +100,7 @@ impl Cluster {
 
     /// Whether the cluster alone decides the service of a request on a route of this name: then
     /// the `:authority` header need not be read.
+    #[inline]
     pub fn decides(&self, route: &[u8]) -> bool {
         matches!(self, Self::Service { host, .. } if !host.is_empty())
             && !matches!(route, b"block_all" | b"allow_any")

@@ -376,6 +376,7 @@ impl Stats {
         })
     }
 
+    #[inline]
     fn peer(&mut self, peer: Option<&Rc<Peer>>) -> Option<u32> {
         let Some(peer) = peer else {
             return self.nobody;
@@ -585,6 +586,7 @@ impl Stats {
     }
 }
 
+#[inline]
 fn http_value(metric: HttpMetric, ended: &Ended<'_>) -> Option<u64> {
     match metric {
         HttpMetric::RequestsTotal => Some(1),
@@ -594,6 +596,7 @@ fn http_value(metric: HttpMetric, ended: &Ended<'_>) -> Option<u64> {
     }
 }
 
+#[inline]
 fn milliseconds(nanoseconds: u64) -> u64 {
     nanoseconds / NANOSECONDS_PER_MILLISECOND
 }
