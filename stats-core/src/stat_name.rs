@@ -76,7 +76,15 @@ pub fn parse(stat_name: &str) -> Option<(Vec<(&str, &str)>, &str)> {
 /// to `_`, also where only the value's end and the separator that follows it would form one. The
 /// same value always gives the same text, and neutral text stays as it is.
 fn push_neutral(stat_name: &mut String, value: &[u8]) {
-    let text = String::from_utf8_lossy(bounded(value));
+    let value = bounded(value);
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b';' | b'=');
+    if value.iter().all(is_plain)
+        && let Ok(text) = core::str::from_utf8(value)
+    {
+        stat_name.push_str(text);
+        return;
+    }
+    let text = String::from_utf8_lossy(value);
     // Replacing may have made it longer.
     let text = text
         .get(..text.floor_char_boundary(MAX_VALUE_BYTES))

@@ -7,6 +7,7 @@ mod mock;
 
 use mock::Mock;
 use stats_core::plugin::{Plugin, Stream};
+use stats_core::workload::Workload;
 
 /// The values of a label on all `istio_requests_total` samples, each with its count.
 fn counts(mock: &Mock, label: &str) -> Vec<(String, u64)> {
@@ -781,6 +782,28 @@ fn stats_alone_learn_the_direction_with_the_connection() {
         counts(&mock, "reporter"),
         expected(&[("destination", 1), ("source", 3)])
     );
+}
+
+#[test]
+fn the_pods_of_a_deployment_share_a_label_set() {
+    use base64::Engine;
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("", "");
+    let mut metrics = Vec::new();
+    for pod in ["cart-0", "cart-1", "cart-2"] {
+        let workload = Workload {
+            instance: pod.into(),
+            name: "cart".into(),
+            ..Workload::UNKNOWN
+        };
+        let metadata = base64::engine::general_purpose::STANDARD.encode(workload.to_exchange(""));
+        mock.request
+            .insert("x-envoy-peer-metadata", metadata.into_bytes());
+        mock.request(&mut plugin);
+        metrics.push(mock.metrics.borrow().len());
+    }
+    assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 3)]));
+    assert_eq!(metrics[0], metrics[2], "no metric is defined again");
 }
 
 #[test]
