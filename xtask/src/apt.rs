@@ -52,6 +52,20 @@ pub const TESTED_WITH: [Tool; 3] = [
     },
 ];
 
+/// Makes the module smaller.
+pub const WASM_OPT: Tool = Tool {
+    name: "wasm-opt",
+    packages: &["binaryen"],
+    present: || succeeds(Command::new("wasm-opt").arg("--version")),
+};
+
+/// Counts the instructions of the benchmarks.
+pub const VALGRIND: Tool = Tool {
+    name: "valgrind",
+    packages: &["valgrind"],
+    present: || succeeds(Command::new("valgrind").arg("--version")),
+};
+
 impl Tool {
     /// Installs the tool unless it is there.
     pub fn ensure(&self) -> Result<()> {

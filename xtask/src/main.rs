@@ -7,6 +7,7 @@ mod apt;
 mod cargo;
 mod demo;
 mod envoy;
+mod gungraun;
 mod module;
 mod paths;
 mod process;

@@ -2,13 +2,25 @@
 //! Not here: which compiler does it, see `toolchain`.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use crate::apt::WASM_OPT;
 use crate::paths;
-use crate::process::show;
+use crate::process::{capture, show};
 use crate::toolchain::{Toolchain, WASM, WASM_NO_STD};
+
+/// What of WebAssembly the compiler uses, beyond its first version: `wasm-opt` wants to be told.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
 
 /// How much a build says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +48,8 @@ impl Module {
 
 /// Builds the module into `target/dist/mixerless.wasm`.
 pub fn build(toolchain: &Toolchain, verbosity: Verbosity) -> Result<Module> {
-    let mut cargo = toolchain.cargo("build", WASM, "std,panic_abort");
+    WASM_OPT.ensure()?;
+    let mut cargo = toolchain.cargo("build", WASM, "std");
     cargo.args(["--package", "filter"]);
     if verbosity == Verbosity::Quiet {
         cargo.arg("--quiet");
@@ -52,31 +65,25 @@ pub fn check_no_std(toolchain: &Toolchain) -> Result<()> {
     show(cargo.args(["--package", "stats-core"]))
 }
 
-/// Puts what cargo built where users and tests look. By renaming, so that
-/// nobody ever loads half a module.
+/// Puts what cargo built where users and tests look, made smaller. By renaming,
+/// so that nobody ever loads half a module.
 fn publish() -> Result<Module> {
     let built = paths::wasm_target()
         .join(WASM)
         .join("release/mixerless.wasm");
-    let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     let module = paths::module();
     let part = module.with_extension("part");
-    write_and_rename(&bytes, &part, &module)
-        .with_context(|| format!("cannot write {}", module.display()))?;
+    if let Some(directory) = module.parent() {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let mut wasm_opt = Command::new("wasm-opt");
+    wasm_opt.arg("-Os").args(FEATURES);
+    capture(wasm_opt.arg(&built).arg("-o").arg(&part))?;
+    fs::rename(&part, &module).with_context(|| format!("cannot write {}", module.display()))?;
+    let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     Ok(Module {
         size: bytes.len(),
         sha256: format!("{:x}", Sha256::digest(&bytes)),
     })
-}
-
-fn write_and_rename(
-    bytes: &[u8],
-    part: &std::path::Path,
-    whole: &std::path::Path,
-) -> std::io::Result<()> {
-    if let Some(directory) = whole.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    fs::write(part, bytes)?;
-    fs::rename(part, whole)
 }

@@ -24,6 +24,11 @@ pub fn envoy(version: &str) -> PathBuf {
     root().join("target/envoy").join(version).join("envoy")
 }
 
+/// Where programs are that cargo installs for this repository alone: `bin/` below it.
+pub fn tools() -> PathBuf {
+    root().join("target/tools")
+}
+
 /// `path` as one types it from the repository's root.
 pub fn shown(path: &Path) -> String {
     let short = path.strip_prefix(root()).unwrap_or(path);

@@ -32,6 +32,7 @@ pub fn everything(choices: &[Choice], test_args: &[String]) -> Result<()> {
             end_to_end_stage(envoy, test_args)
         });
     }
+    stages.push(Stage::new("instructions", count_instructions));
     stages::run(stages)
 }
 
@@ -83,6 +84,11 @@ fn core_without_std() -> Result<()> {
 fn build_module() -> Result<()> {
     module::build(&Toolchain::ensure_silently()?, Verbosity::Normal)?.print();
     Ok(())
+}
+
+/// Fails where the core takes more than its budget.
+fn count_instructions() -> Result<()> {
+    show(cargo("bench").args(["--package", "bench", "--bench", "instructions"]))
 }
 
 fn cargo_test(scope: &[&str], envoy: &Envoy, test_args: &[String]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The bootstrap configuration of a sidecar, as JSON.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -49,37 +50,66 @@ pub fn stats_config(added_labels: &[String]) -> Value {
     json!({ "use_all_default_tags": false, "stats_tags": rules })
 }
 
-/// The module as one HTTP filter, in the role that `root_id` names.
-///
-/// # Errors
-/// When the module has not been built.
-pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
-    Ok(json!({
-        "name": filter_name(root_id),
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": filter_name(root_id),
-                "root_id": root_id,
-                "failure_policy": "FAIL_OPEN",
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": plugin_config,
-                },
-                "vm_config": {
-                    "vm_id": "mixerless",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": install::module()? } },
+/// A Wasm module as one HTTP filter.
+#[derive(Clone, Debug)]
+pub struct WasmFilter<'a> {
+    /// The filter's name, and the plugin's.
+    pub name: &'a str,
+    /// What the plugin is to be.
+    pub root_id: &'a str,
+    /// Filters of one module with the same id have one VM on each worker.
+    pub vm_id: &'a str,
+    /// The module.
+    pub module: &'a Path,
+    /// The plugin's configuration.
+    pub configuration: &'a str,
+}
+
+impl WasmFilter<'_> {
+    /// The entry in `http_filters`.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": {
+                    "name": self.name,
+                    "root_id": self.root_id,
+                    "failure_policy": "FAIL_OPEN",
+                    "configuration": {
+                        "@type": "type.googleapis.com/google.protobuf.StringValue",
+                        "value": self.configuration,
+                    },
+                    "vm_config": {
+                        "vm_id": self.vm_id,
+                        "runtime": "envoy.wasm.runtime.v8",
+                        "code": { "local": { "filename": self.module } },
+                    },
                 },
             },
-        },
-    }))
+        })
+    }
+}
+
+/// Our module as one HTTP filter, in the role that `root_id` names.
+///
+/// # Errors
+/// When it has not been built.
+pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
+    let filter = WasmFilter {
+        name: &filter_name(root_id),
+        root_id,
+        vm_id: "mixerless",
+        module: &install::module()?,
+        configuration: plugin_config,
+    };
+    Ok(filter.to_json())
 }
 
 /// The content of the file from which Envoy learns the filter of that role.
 ///
 /// # Errors
-/// As [`module_filter`].
+/// When the module has not been built.
 pub fn discovered_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
     let mut filter = module_filter(root_id, plugin_config)?;
     filter["@type"] = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig".into();
@@ -157,7 +187,7 @@ fn traffic_listener(side: &Side) -> Result<Value> {
 }
 
 /// As in a pod: a listener of its own, which shows the world one page of the admin endpoint.
-fn metrics_listener(address: SocketAddr) -> Value {
+pub fn metrics_listener(address: SocketAddr) -> Value {
     let routes = json!({
         "name": METRICS,
         "virtual_hosts": [{
@@ -173,7 +203,8 @@ fn metrics_listener(address: SocketAddr) -> Value {
     })
 }
 
-fn http_connection_manager(stat_prefix: &str, routes: &Value, http_filters: &[Value]) -> Value {
+/// The network filter that speaks HTTP.
+pub fn http_connection_manager(stat_prefix: &str, routes: &Value, http_filters: &[Value]) -> Value {
     json!({
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": {
@@ -201,7 +232,8 @@ fn http_filters(sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
     Ok(filters)
 }
 
-fn router() -> Value {
+/// The last of the HTTP filters.
+pub fn router() -> Value {
     json!({
         "name": "envoy.filters.http.router",
         "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -271,14 +303,16 @@ fn traffic_cluster(side: &Side) -> Value {
     cluster
 }
 
-fn admin_cluster() -> Value {
+/// The cluster behind [`metrics_listener`].
+pub fn admin_cluster() -> Value {
     cluster(
         "prometheus_stats",
         &[lb_endpoint(&json!({ "pipe": { "path": ADMIN_SOCKET } }))],
     )
 }
 
-fn cluster(name: &str, endpoints: &[Value]) -> Value {
+/// A cluster of fixed endpoints.
+pub fn cluster(name: &str, endpoints: &[Value]) -> Value {
     json!({
         "name": name,
         "type": "STATIC",
@@ -287,18 +321,22 @@ fn cluster(name: &str, endpoints: &[Value]) -> Value {
     })
 }
 
-fn istio_metadata(fields: &Value) -> Value {
+/// Metadata as Istio's control plane attaches it.
+pub fn istio_metadata(fields: &Value) -> Value {
     json!({ "filter_metadata": { "istio": fields } })
 }
 
-fn lb_endpoint(address: &Value) -> Value {
+/// An endpoint of a cluster.
+pub fn lb_endpoint(address: &Value) -> Value {
     json!({ "endpoint": { "address": address } })
 }
 
-fn socket_address(address: SocketAddr) -> Value {
+/// An address, as Envoy has it.
+pub fn socket_address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
 }
 
+/// This side's certificate, and what the other side's must say.
 fn tls_context(tls: &Tls, alpn: &[&str]) -> Value {
     let Tls { identity, peer } = tls;
     let names: Vec<Value> = peer

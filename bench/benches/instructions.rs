@@ -1,0 +1,104 @@
+//! How many instructions the core takes, counted by callgrind: the same on each run of one binary, so
+//! that a change shows however small it is. Fails above the limits in `bench/src/budget.rs`.
+
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    let runner = option_env!("GUNGRAUN_RUNNER").unwrap_or("gungraun-runner");
+    for tool in [runner, "valgrind"] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            eprintln!("error: cannot start {tool}; run `cargo xtask setup`, which installs it");
+            return ExitCode::FAILURE;
+        }
+    }
+    counted::run();
+    ExitCode::SUCCESS
+}
+
+/// In a module, because gungraun writes a `main` of its own.
+mod counted {
+    #![expect(
+        clippy::expect_used,
+        reason = "without its subject there is nothing to count"
+    )]
+
+    use bench::subjects::{
+        self, BY_AUTHORITY, Core, EXTRAS, FORGETFUL, INBOUND, OUTBOUND, STATS_ALONE, Scenario,
+    };
+    use bench::{budget, peers};
+    use gungraun::prelude::*;
+    use gungraun::{Callgrind, EventKind};
+    use stats_core::config::{Config, ConfigError};
+    use stats_core::registry::Registry;
+
+    /// Counts, and ends with success only where all limits hold.
+    pub fn run() {
+        main();
+    }
+
+    main!(library_benchmark_groups = core);
+
+    library_benchmark_group!(name = core, benchmarks = [request, parse, expose]);
+
+    // What a benchmark returns is dropped uncounted.
+    #[library_benchmark]
+    #[bench::inbound(args = (INBOUND), setup = warm, config = at_most(budget::INBOUND_INSTRUCTIONS))]
+    #[bench::outbound(args = (OUTBOUND), setup = warm, config = at_most(budget::OUTBOUND_INSTRUCTIONS))]
+    #[bench::stats_alone(args = (STATS_ALONE), setup = warm, config = at_most(budget::STATS_ALONE_INSTRUCTIONS))]
+    #[bench::with_extras(args = (EXTRAS), setup = warm, config = at_most(budget::EXTRAS_INSTRUCTIONS))]
+    #[bench::new_series(args = (), setup = before_new_series, config = at_most(budget::NEW_SERIES_INSTRUCTIONS))]
+    #[bench::new_peer(args = (), setup = before_new_peer, config = at_most(budget::NEW_PEER_INSTRUCTIONS))]
+    fn request(mut core: Box<Core>) -> Box<Core> {
+        core.request();
+        core
+    }
+
+    #[library_benchmark]
+    #[bench::configuration(args = (subjects::CONFIGURATION.to_owned()), config = at_most(budget::CONFIGURATION_INSTRUCTIONS))]
+    #[bench::large_configuration(args = (subjects::large_configuration()), config = at_most(budget::LARGE_CONFIGURATION_INSTRUCTIONS))]
+    fn parse(json: String) -> (String, Result<(Config, Vec<String>), ConfigError>) {
+        let parsed = Config::parse(json.as_bytes());
+        (json, parsed)
+    }
+
+    #[library_benchmark]
+    #[bench::page(args = (1_000), setup = page, config = at_most(budget::EXPOSITION_INSTRUCTIONS))]
+    fn expose(registry: Registry) -> (Registry, String) {
+        let text = registry.exposition();
+        (registry, text)
+    }
+
+    fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
+        // Caches are the machine's, and not counted.
+        let mut callgrind = Callgrind::with_args(["--cache-sim=no"]);
+        callgrind.hard_limits([(EventKind::Ir, instructions)]);
+        let mut config = LibraryBenchmarkConfig::default();
+        config.tool(callgrind);
+        config
+    }
+
+    fn warm(scenario: Scenario) -> Box<Core> {
+        Box::new(scenario.in_core().expect("the scenario works"))
+    }
+
+    fn before_new_series() -> Box<Core> {
+        let mut core = warm(BY_AUTHORITY);
+        core.proxy.set_authority(1);
+        core
+    }
+
+    fn before_new_peer() -> Box<Core> {
+        let mut core = warm(FORGETFUL);
+        // The first time, a peer also makes new series.
+        for peer in [1, 0] {
+            core.proxy.introduce(&peers::introduction(peer));
+            core.request();
+        }
+        core.proxy.introduce(&peers::introduction(1));
+        core
+    }
+
+    fn page(series: u64) -> Registry {
+        subjects::registry(series).expect("the registry takes the series")
+    }
+}

@@ -1,0 +1,44 @@
+//! What a request may cost: the limits that benchmarks and tests hold the code to. Where a change
+//! needs more, the limit changes with it, in the open.
+//!
+//! Only the numbers are here. Those of the module are checked by `bench/tests/budget.rs`, those of
+//! the core by `cargo bench --bench instructions`. Numbers of instructions are some 5 % above what
+//! was measured: another compiler or C library does not come out exactly the same.
+
+/// Calls into the proxy for a steady inbound request.
+pub const INBOUND_CALLS: u64 = 11;
+/// Calls into the proxy for a steady outbound request.
+pub const OUTBOUND_CALLS: u64 = 11;
+/// Expressions evaluated for a steady request.
+pub const EVALUATIONS: u64 = 1;
+/// Allocations in the module for a steady request.
+pub const ALLOCATIONS: u64 = 0;
+
+/// WebAssembly instructions for a steady inbound request.
+pub const INBOUND_FUEL: u64 = 5_060;
+/// WebAssembly instructions for a steady outbound request.
+pub const OUTBOUND_FUEL: u64 = 6_840;
+
+/// The size of the module's file in bytes.
+pub const MODULE_BYTES: u64 = 250_000;
+/// Memory of the module for one more label set, in bytes.
+pub const LABEL_SET_BYTES: u64 = 430;
+
+/// Native instructions of the core for a steady inbound request.
+pub const INBOUND_INSTRUCTIONS: u64 = 1_850;
+/// Native instructions of the core for a steady outbound request.
+pub const OUTBOUND_INSTRUCTIONS: u64 = 2_590;
+/// Native instructions of the core for a steady request behind an exchange.
+pub const STATS_ALONE_INSTRUCTIONS: u64 = 1_460;
+/// Native instructions of the core for a steady request with everything on.
+pub const EXTRAS_INSTRUCTIONS: u64 = 3_200;
+/// Native instructions of the core for a request that makes a new series of each metric.
+pub const NEW_SERIES_INSTRUCTIONS: u64 = 60_300;
+/// Native instructions of the core for a request of a peer that is not known.
+pub const NEW_PEER_INSTRUCTIONS: u64 = 39_300;
+/// Native instructions to read an operator's configuration.
+pub const CONFIGURATION_INSTRUCTIONS: u64 = 105_000;
+/// Native instructions to read a configuration of 500 entries.
+pub const LARGE_CONFIGURATION_INSTRUCTIONS: u64 = 10_870_000;
+/// Native instructions to write a page of 1,000 series.
+pub const EXPOSITION_INSTRUCTIONS: u64 = 25_950_000;

@@ -1,0 +1,64 @@
+//! What a label set keeps allocated in Envoy.
+//!
+//! Not here: the module's own memory, which `cargo bench -p bench --bench module` counts.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::fleet::{Direction, Fleet, Terrain};
+use super::load::Requests;
+use super::subject::Subject;
+use crate::report::{Report, progress};
+
+const LABEL_SETS: u32 = 10_000;
+/// Those before the first look: tables and buffers are there then.
+const WARM_UP: u32 = 100;
+/// Room for all of them.
+const CONFIGURATION: &str = r#"{"max_series": 20000}"#;
+
+/// Measures and reports.
+///
+/// # Errors
+/// When an Envoy does not start, or does not count what it should.
+pub async fn run(report: &mut Report) -> Result<()> {
+    progress("memory: takes a minute or two, for each label set costs milliseconds");
+    // At the same time: no time is measured.
+    let (native, combined) = tokio::try_join!(
+        label_set(Subject::native(Direction::Inbound)),
+        label_set(Subject::combined(CONFIGURATION)?),
+    )?;
+
+    report.heading("Memory");
+    report.text(
+        "Bytes that Envoy's own allocator holds (`/memory`) per label set of 4 metrics, after 10,000 of \
+         them, with one worker. V8's memory, and so the module's, is not in that number: see \
+         `cargo bench -p bench --bench module`.",
+    );
+    let rows = [("native stats logger", native), ("combined", combined)];
+    let rows = rows.map(|(name, bytes)| vec![name.to_owned(), format!("{bytes:.0}")]);
+    report.table(&["", "bytes per label set"], &rows);
+    Ok(())
+}
+
+async fn label_set(subject: Subject) -> Result<f64> {
+    let terrain = Terrain {
+        copies: 1,
+        service_is_known: false,
+        ..Terrain::usual(Direction::Inbound)
+    };
+    let mut fleet = Fleet::start(&terrain, &[subject]).await?;
+    let requests = Requests::to_authorities(0..WARM_UP + LABEL_SETS);
+    fleet.burst(0, &requests, WARM_UP).await?;
+    let before = allocated(&fleet).await?;
+    fleet.burst(0, &requests, LABEL_SETS).await?;
+    let after = allocated(&fleet).await?;
+    fleet.check().await?;
+    Ok((after - before) / f64::from(LABEL_SETS))
+}
+
+async fn allocated(fleet: &Fleet) -> Result<f64> {
+    let answer = fleet.envoy().admin_get("/memory").await?;
+    let memory: Value = serde_json::from_slice(&answer.body)?;
+    let allocated = memory["allocated"].as_str();
+    Ok(allocated.context("what Envoy has allocated")?.parse()?)
+}

@@ -1,0 +1,96 @@
+//! Which calls our module makes for a request once everything about it has been seen before, as
+//! probes that make only some of them. `tests/probes.rs` holds these lists to what the module does.
+//!
+//! Not here: how a probe becomes a module; see [`probe`](super::probe).
+
+use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
+use stats_core::host::HeaderMap::{Request, Response};
+
+use super::fleet::Direction;
+use super::probe::{Call, Probe};
+
+/// A part of what a request costs.
+pub struct Part {
+    /// Its name.
+    pub name: &'static str,
+    /// A module that does what the parts before it do, and this.
+    pub probe: Probe,
+}
+
+/// The parts of a request's cost, each with those before it.
+pub fn parts(direction: Direction) -> Vec<Part> {
+    let kinds: [(&str, IsOfKind); 5] = [
+        ("callbacks", |_| false),
+        ("attributes", |call| {
+            matches!(call, Call::Attribute(_) | Call::Evaluate(_))
+        }),
+        ("header reads", |call| matches!(call, Call::Read(..))),
+        ("header writes", |call| {
+            matches!(call, Call::Write(..) | Call::Remove(..))
+        }),
+        ("records", |call| {
+            matches!(call, Call::Count | Call::Observe)
+        }),
+    ];
+    let all = all(direction);
+    let part = |(nth, (name, _)): (usize, &(&'static str, _))| {
+        let so_far = |calls: &[Call]| {
+            let wanted = |call: &&Call| kinds.iter().take(nth + 1).any(|(_, is)| is(call));
+            calls.iter().filter(wanted).copied().collect()
+        };
+        Part {
+            name,
+            probe: Probe {
+                on_request_headers: so_far(&all.on_request_headers),
+                on_response_headers: so_far(&all.on_response_headers),
+                on_log: so_far(&all.on_log),
+            },
+        }
+    };
+    kinds.iter().enumerate().map(part).collect()
+}
+
+type IsOfKind = fn(&Call) -> bool;
+
+/// All calls of exchange and stats in one filter.
+pub fn all(direction: Direction) -> Probe {
+    let (id, metadata) = (
+        "sidecar~10.1.2.3~podinfo-6f8d4c7b9-x2x5z.test~test.svc.cluster.local",
+        METADATA,
+    );
+    let records = [Call::Count, Call::Observe, Call::Observe, Call::Observe];
+    match direction {
+        Direction::Inbound => Probe {
+            on_request_headers: vec![
+                Call::Read(Request, ID_HEADER),
+                Call::Read(Request, METADATA_HEADER),
+                Call::Remove(Request, METADATA_HEADER),
+                Call::Remove(Request, ID_HEADER),
+            ],
+            on_response_headers: vec![
+                Call::Write(Response, ID_HEADER, id),
+                Call::Write(Response, METADATA_HEADER, metadata),
+            ],
+            on_log: [&[Call::Evaluate(INBOUND)][..], &records].concat(),
+        },
+        Direction::Outbound => Probe {
+            on_request_headers: vec![
+                Call::Attribute("xds\0cluster_name"),
+                Call::Write(Request, ID_HEADER, id),
+                Call::Write(Request, METADATA_HEADER, metadata),
+            ],
+            on_response_headers: vec![
+                Call::Read(Response, METADATA_HEADER),
+                Call::Remove(Response, METADATA_HEADER),
+                Call::Remove(Response, ID_HEADER),
+            ],
+            on_log: [&[Call::Evaluate(OUTBOUND)][..], &records].concat(),
+        },
+    }
+}
+
+const INBOUND: &str = "[response.code, response.flags, request.duration, request.total_size, response.total_size, xds.cluster_name, xds.route_name, 'content-type' in request.headers, connection.id]";
+const OUTBOUND: &str = "[response.code, response.flags, request.duration, request.total_size, response.total_size, xds.cluster_name, xds.route_name, 'content-type' in request.headers, connection.id, has(upstream.tls_version)]";
+
+/// As long as a real one.
+const METADATA: &str = "ClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5LXBvZGluZm8xClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5LXBvZGluZm8xClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5LXBvZGluZm8xClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5";

@@ -1,0 +1,319 @@
+//! What is measured: Envoy's own stats logger, our module in its roles, modules that only make its
+//! calls, and any other module that is named.
+//!
+//! Not here: the chain around it, and how its cost is measured.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use harness::sidecar::bootstrap::WasmFilter;
+use serde_json::{Map, Value, json};
+use stats_core::dimensions::LABELS;
+use stats_core::metrics::HttpMetric;
+
+use super::fleet::Direction;
+use super::probe::{Call, Probe};
+
+/// Something that a listener's chain can have copies of.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// What tables call it.
+    pub name: String,
+    /// The filters of one copy.
+    pub filters: Vec<Value>,
+    /// The access loggers of one copy.
+    pub loggers: Vec<Value>,
+    /// Filters in front of all copies, there once.
+    pub in_front: Vec<Value>,
+    /// The subject whose cost is not its own: the bare chain, or one with the same filters in front.
+    pub without: Option<&'static str>,
+    /// The counter of [`COUNTERS`] that each copy adds one to with each request.
+    pub counter: Option<&'static str>,
+    /// Labels beside the usual ones, each of which needs a rule.
+    pub added_labels: &'static [&'static str],
+}
+
+/// The chain without any copies.
+pub const BARE: &str = "bare chain";
+/// The chain without any copies but with an exchange in front, which publishes the peer.
+pub const EXCHANGE_IN_FRONT: &str = "bare chain behind an exchange";
+/// The chain without any copies but with a filter in front that says as dynamic metadata who the peer
+/// is.
+pub const PEER_IN_FRONT: &str = "bare chain behind the peer's metadata";
+/// Envoy's own stats logger.
+pub const NATIVE: &str = "native stats logger";
+/// The same where the peer is not known beforehand.
+pub const NATIVE_WITH_PEER: &str = "native, peer from the request";
+/// Our module, all in one filter.
+pub const COMBINED: &str = "combined";
+
+/// The counters of requests on Envoy's page: of our module, the native logger and the probes.
+pub const COUNTERS: [&str; 3] = [ISTIO_COUNTER, NATIVE_COUNTER, PROBE_COUNTER];
+const ISTIO_COUNTER: &str = "istio_requests_total";
+const NATIVE_COUNTER: &str = "envoy_native_requests_total";
+const PROBE_COUNTER: &str = "bench_probe_total";
+
+impl Subject {
+    /// The chain alone.
+    pub fn bare() -> Self {
+        Self {
+            name: BARE.to_owned(),
+            filters: Vec::new(),
+            loggers: Vec::new(),
+            in_front: Vec::new(),
+            without: None,
+            counter: None,
+            added_labels: &[],
+        }
+    }
+
+    /// The chain behind an exchange of ours.
+    ///
+    /// # Errors
+    /// When the module has not been built.
+    pub fn behind_exchange() -> Result<Self> {
+        let exchange = filter(
+            "bench.in_front",
+            "metadata_exchange",
+            &harness::install::module()?,
+            "",
+        );
+        Ok(Self {
+            name: EXCHANGE_IN_FRONT.to_owned(),
+            in_front: vec![exchange],
+            ..Self::bare()
+        })
+    }
+
+    /// The chain behind a filter that says who the peer is, once for all copies.
+    pub fn behind_peer(direction: Direction) -> Self {
+        let fields = LABELS
+            .iter()
+            .filter_map(|label| peer_field(direction, label));
+        let fields: Map<String, Value> = fields
+            .map(|field| (field.to_owned(), peer_name(direction).into()))
+            .collect();
+        let set_metadata = json!({
+            "name": "envoy.filters.http.set_metadata",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config",
+                "metadata": [{ "metadata_namespace": PEER, "value": fields, "allow_overwrite": true }],
+            },
+        });
+        Self {
+            name: PEER_IN_FRONT.to_owned(),
+            in_front: vec![set_metadata],
+            ..Self::bare()
+        }
+    }
+
+    /// Envoy's native logger with the four HTTP metrics and their 25 labels: the cheapest
+    /// configuration that gives them. What does not change from request to request is written out,
+    /// the peer too, and only the rest is asked for.
+    pub fn native(direction: Direction) -> Self {
+        Self {
+            name: NATIVE.to_owned(),
+            loggers: vec![native_logger(|label| {
+                native_value(direction, label).to_owned()
+            })],
+            without: Some(BARE),
+            counter: Some(NATIVE_COUNTER),
+            ..Self::bare()
+        }
+    }
+
+    /// The same, but that the peer is asked for with each request, as where there is more than one.
+    /// Where it comes from is not counted as its cost.
+    pub fn native_with_peer(direction: Direction) -> Self {
+        let value = |label: &str| match peer_field(direction, label) {
+            Some(field) => format!("%DYNAMIC_METADATA({PEER}:{field})%"),
+            None => native_value(direction, label).to_owned(),
+        };
+        Self {
+            name: NATIVE_WITH_PEER.to_owned(),
+            loggers: vec![native_logger(value)],
+            in_front: Self::behind_peer(direction).in_front,
+            without: Some(PEER_IN_FRONT),
+            ..Self::native(direction)
+        }
+    }
+
+    /// Our module in these roles, one filter each.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn ours(name: &str, root_ids: &[&str], configuration: &str) -> Result<Self> {
+        let module = harness::install::module()?;
+        Ok(Self {
+            counter: Some(ISTIO_COUNTER),
+            ..Self::module(name, &module, root_ids, configuration)
+        })
+    }
+
+    /// Our module, all in one filter.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn combined(configuration: &str) -> Result<Self> {
+        Self::ours(COMBINED, &[""], configuration)
+    }
+
+    /// The same behind an exchange of ours, which is not counted as its cost.
+    ///
+    /// # Errors
+    /// When our module has not been built.
+    pub fn learning_from_exchange(self) -> Result<Self> {
+        Ok(Self {
+            in_front: Self::behind_exchange()?.in_front,
+            without: Some(EXCHANGE_IN_FRONT),
+            ..self
+        })
+    }
+
+    /// A probe, written to a file in `directory` for Envoy to read.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn probe(name: &str, probe: &Probe, directory: &Path) -> Result<Self> {
+        let path = directory.join(format!("{}.wasm", name.replace(' ', "_")));
+        fs::write(&path, probe.module()?).with_context(|| path.display().to_string())?;
+        let counts = probe.on_log.iter().any(|call| matches!(call, Call::Count));
+        Ok(Self {
+            counter: counts.then_some(PROBE_COUNTER),
+            ..Self::module(name, &path, &[""], "")
+        })
+    }
+
+    fn module(name: &str, module: &Path, root_ids: &[&str], configuration: &str) -> Self {
+        let filter =
+            |root_id: &&str| filter(&format!("bench.{name}"), root_id, module, configuration);
+        Self {
+            name: name.to_owned(),
+            filters: root_ids.iter().map(filter).collect(),
+            without: Some(BARE),
+            ..Self::bare()
+        }
+    }
+}
+
+/// Another module and the plugin in it that is to run: `PATH:ROOT_ID`.
+#[derive(Clone, Debug)]
+pub struct OtherModule {
+    /// What tables call it.
+    pub name: String,
+    /// The module's file.
+    pub path: PathBuf,
+    /// The plugin.
+    pub root_id: String,
+}
+
+impl std::str::FromStr for OtherModule {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (path, root_id) = text
+            .rsplit_once(':')
+            .context("wants PATH:ROOT_ID, ROOT_ID may be empty")?;
+        let path = Path::new(path)
+            .canonicalize()
+            .with_context(|| path.to_owned())?;
+        let file = path.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            name: format!("{file}:{root_id}"),
+            path,
+            root_id: root_id.to_owned(),
+        })
+    }
+}
+
+impl OtherModule {
+    /// As something to measure.
+    pub fn subject(&self) -> Subject {
+        let root_ids = [self.root_id.as_str()];
+        Subject {
+            counter: None,
+            ..Subject::module(&self.name, &self.path, &root_ids, "")
+        }
+    }
+}
+
+/// Filters of one name have a VM of their own: what another subject has in memory does not matter.
+pub(super) fn filter(name: &str, root_id: &str, module: &Path, configuration: &str) -> Value {
+    WasmFilter {
+        name,
+        root_id,
+        vm_id: name,
+        module,
+        configuration,
+    }
+    .to_json()
+}
+
+fn native_logger(value_of: impl Fn(&str) -> String) -> Value {
+    let tag = |label: &str| json!({ "name": label, "value_format": value_of(label) });
+    let tags: Vec<Value> = LABELS.into_iter().map(tag).collect();
+    let stat = |metric: HttpMetric| json!({ "name": metric.name(), "tags": tags });
+    let histogram = |metric, value| json!({ "stat": stat(metric), "value_format": value, "unit": "Unspecified" });
+    json!({
+        "name": "envoy.access_loggers.stats",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
+            "stat_prefix": "native",
+            "counters": [{ "stat": stat(HttpMetric::RequestsTotal), "value_fixed": 1 }],
+            "histograms": [
+                histogram(HttpMetric::RequestDuration, "%DURATION%"),
+                histogram(HttpMetric::RequestBytes, "%BYTES_RECEIVED%"),
+                histogram(HttpMetric::ResponseBytes, "%BYTES_SENT%"),
+            ],
+        },
+    })
+}
+
+fn native_value(direction: Direction, label: &str) -> &'static str {
+    match (label, direction) {
+        ("reporter", Direction::Inbound) => "destination",
+        ("reporter", Direction::Outbound) => "source",
+        ("source_principal", Direction::Inbound) => "%DOWNSTREAM_PEER_URI_SAN%",
+        ("destination_principal", Direction::Inbound) => "%DOWNSTREAM_LOCAL_URI_SAN%",
+        ("source_principal", Direction::Outbound) => "%UPSTREAM_LOCAL_URI_SAN%",
+        ("destination_principal", Direction::Outbound) => "%UPSTREAM_PEER_URI_SAN%",
+        ("destination_service", _) => "%REQ(:AUTHORITY)%",
+        ("request_protocol", _) => "http",
+        ("response_flags", _) => "%RESPONSE_FLAGS%",
+        ("response_code", _) => "%RESPONSE_CODE%",
+        ("grpc_response_status", _) => "%GRPC_STATUS_NUMBER%",
+        ("connection_security_policy", _) => "none",
+        (label, _) if label.starts_with("source_") => "cart",
+        _ => "podinfo",
+    }
+}
+
+/// Where a filter in front says who the peer is.
+const PEER: &str = "bench.peer";
+
+/// What a label says about the peer: `workload`; nothing for a label that is not about it.
+fn peer_field(direction: Direction, label: &str) -> Option<&str> {
+    let prefix = match direction {
+        Direction::Inbound => "source_",
+        Direction::Outbound => "destination_",
+    };
+    let of_a_workload = [
+        "workload",
+        "workload_namespace",
+        "app",
+        "version",
+        "canonical_service",
+        "canonical_revision",
+        "cluster",
+    ];
+    let field = label.strip_prefix(prefix)?;
+    of_a_workload.contains(&field).then_some(field)
+}
+
+fn peer_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "cart",
+        Direction::Outbound => "podinfo",
+    }
+}

@@ -1,0 +1,107 @@
+//! The compiled module keeps to the budget.
+
+#![allow(clippy::unwrap_used, reason = "what is measured is set up by tests")]
+
+use std::sync::LazyLock;
+
+use bench::budget;
+use bench::engine::{Compiled, Cost};
+use bench::recorded::Call;
+use bench::subjects::{BY_AUTHORITY, EXTRAS, INBOUND, OUTBOUND, STATS_ALONE, STEADY, Scenario};
+
+const REQUESTS: u64 = 100;
+
+static MODULE: LazyLock<Compiled> = LazyLock::new(|| Compiled::load().unwrap());
+
+fn steady(scenario: &Scenario) -> Cost {
+    let mut vm = MODULE.start(scenario).unwrap();
+    vm.cost(REQUESTS, |_, _| {}).unwrap()
+}
+
+#[track_caller]
+fn keeps_within(what: &str, of_all_requests: u64, limit: u64) {
+    let each = of_all_requests.div_ceil(REQUESTS);
+    assert!(each <= limit, "{what}: {each} per request, at most {limit}");
+}
+
+#[test]
+fn a_steady_request_makes_few_calls_into_the_proxy() {
+    for (scenario, limit) in [
+        (INBOUND, budget::INBOUND_CALLS),
+        (OUTBOUND, budget::OUTBOUND_CALLS),
+    ] {
+        keeps_within(scenario.name, steady(&scenario).calls.total(), limit);
+    }
+}
+
+#[test]
+fn a_steady_request_evaluates_one_expression() {
+    for scenario in [INBOUND, OUTBOUND, STATS_ALONE] {
+        let evaluations = steady(&scenario).calls.of(Call::Evaluate);
+        keeps_within(scenario.name, evaluations, budget::EVALUATIONS);
+    }
+}
+
+#[test]
+fn a_steady_request_allocates_nothing() {
+    for scenario in STEADY {
+        let allocations = steady(&scenario).allocations;
+        keeps_within(scenario.name, allocations, budget::ALLOCATIONS);
+    }
+}
+
+#[test]
+fn a_steady_request_takes_few_instructions() {
+    for (scenario, limit) in [
+        (INBOUND, budget::INBOUND_FUEL),
+        (OUTBOUND, budget::OUTBOUND_FUEL),
+    ] {
+        keeps_within(scenario.name, steady(&scenario).fuel, limit);
+    }
+}
+
+#[test]
+fn the_module_makes_the_calls_of_the_core_and_no_others() {
+    for scenario in STEADY {
+        let mut core = scenario.in_core().unwrap();
+        let before = core.proxy.calls();
+        for _ in 0..REQUESTS {
+            core.request();
+        }
+        let calls = core.proxy.calls().since(&before);
+        assert_eq!(steady(&scenario).calls, calls, "{}", scenario.name);
+    }
+}
+
+#[test]
+fn what_is_measured_is_a_request_about_which_everything_is_known() {
+    for scenario in [INBOUND, OUTBOUND, STATS_ALONE, EXTRAS] {
+        let mut vm = MODULE.start(&scenario).unwrap();
+        let labels = vm.proxy().last_defined();
+        assert!(labels.contains("response_code=.=200;"), "{labels}");
+        assert!(labels.contains("spiffe://"), "{labels}");
+        // Not for a client to tell, as in Istio.
+        let told = labels.replace("connection_security_policy=.=unknown;", "");
+        assert!(!told.contains("=.=unknown;"), "{labels}");
+    }
+}
+
+#[test]
+fn the_module_is_small() {
+    let size = MODULE.size();
+    let limit = budget::MODULE_BYTES;
+    assert!(size <= limit, "{size} bytes, at most {limit}");
+}
+
+#[test]
+fn a_label_set_takes_little_memory() {
+    const SETS: u64 = 9_999;
+    let mut vm = MODULE.start(&BY_AUTHORITY).unwrap();
+    let before = vm.memory_bytes();
+    let cost = vm.cost(SETS, |proxy, number| proxy.set_authority(number + 1));
+    let defined = cost.unwrap().calls.of(Call::Define);
+    assert_eq!(defined, 4 * SETS, "each authority makes a label set");
+    let each = (vm.memory_bytes() - before).div_ceil(SETS);
+    let limit = budget::LABEL_SET_BYTES;
+    assert!(each <= limit, "{each} bytes, at most {limit}");
+}

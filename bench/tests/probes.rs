@@ -1,0 +1,65 @@
+//! What the probes of the Envoy benchmark call is what the module calls.
+
+#![allow(clippy::unwrap_used, reason = "what is measured is set up by tests")]
+
+use bench::envoy::fleet::Direction;
+use bench::envoy::probe;
+use bench::envoy::steady;
+use bench::recorded::Call;
+use bench::subjects::{INBOUND, OUTBOUND, Scenario};
+
+/// How often a steady request of the core makes this call.
+fn made(scenario: &Scenario, call: Call) -> usize {
+    let mut core = scenario.in_core().unwrap();
+    let before = core.proxy.calls();
+    core.request();
+    usize::try_from(core.proxy.calls().since(&before).of(call)).unwrap()
+}
+
+#[track_caller]
+fn has_the_calls(direction: Direction, scenario: &Scenario) {
+    let probe = steady::all(direction);
+    let calls = [
+        probe.on_request_headers,
+        probe.on_response_headers,
+        probe.on_log,
+    ]
+    .concat();
+    let listed = |kind: Call| calls.iter().filter(|call| kind_of(call) == kind).count();
+    let mut all = 0;
+    for kind in Call::ALL {
+        assert_eq!(listed(kind), made(scenario, kind), "{}", kind.name());
+        all += listed(kind);
+    }
+    assert_eq!(all, calls.len());
+}
+
+fn kind_of(call: &probe::Call) -> Call {
+    match call {
+        probe::Call::Read(..) => Call::GetHeader,
+        probe::Call::Write(..) => Call::SetHeader,
+        probe::Call::Remove(..) => Call::RemoveHeader,
+        probe::Call::Attribute(_) => Call::GetProperty,
+        probe::Call::Evaluate(_) => Call::Evaluate,
+        probe::Call::Count | probe::Call::Observe => Call::Record,
+    }
+}
+
+#[test]
+fn an_inbound_probe_makes_the_calls_of_a_steady_request() {
+    has_the_calls(Direction::Inbound, &INBOUND);
+}
+
+#[test]
+fn an_outbound_probe_makes_the_calls_of_a_steady_request() {
+    has_the_calls(Direction::Outbound, &OUTBOUND);
+}
+
+#[test]
+fn the_last_part_makes_all_calls() {
+    for direction in Direction::ALL {
+        let all = steady::all(direction);
+        let last = steady::parts(direction).pop().unwrap().probe;
+        assert_eq!(last.module().unwrap(), all.module().unwrap());
+    }
+}
