@@ -53,18 +53,13 @@ impl Contexts {
     /// The plugin of a request and the request's state.
     fn stream(&mut self, context: u32) -> Option<(&mut Plugin, &mut Stream)> {
         let (root, stream) = self.streams.get_mut(&context)?;
-        let plugins = self.plugins.iter_mut();
-        let plugin = of(plugins, *root)?.as_mut()?;
+        let plugin = of(&mut self.plugins, *root)?.as_mut()?;
         Some((plugin, stream))
-    }
-
-    fn plugin(&mut self, root: u32) -> Option<&mut Option<Plugin>> {
-        of(self.plugins.iter_mut(), root)
     }
 
     /// Reads a root context's configuration; whether it can be used.
     fn configure(&mut self, host: &ProxyWasm, root: u32) -> bool {
-        let Some(slot) = self.plugin(root) else {
+        let Some(slot) = of(&mut self.plugins, root) else {
             return false;
         };
         let root_id = host.property("plugin_root_id").unwrap_or_default();
@@ -98,12 +93,9 @@ impl Contexts {
 }
 
 /// The plugin of a root context.
-fn of<'a>(
-    mut plugins: impl Iterator<Item = &'a mut (u32, Option<Plugin>)>,
-    root: u32,
-) -> Option<&'a mut Option<Plugin>> {
-    let (_, plugin) = plugins.find(|(context, _)| *context == root)?;
-    Some(plugin)
+fn of(plugins: &mut [(u32, Option<Plugin>)], root: u32) -> Option<&mut Option<Plugin>> {
+    let plugin = plugins.iter_mut().find(|(context, _)| *context == root)?;
+    Some(&mut plugin.1)
 }
 
 /// Says which version of the ABI the module speaks.
@@ -147,7 +139,7 @@ extern "C" fn proxy_on_configure(root: u32, _size: usize) -> u32 {
 extern "C" fn proxy_on_tick(root: u32) {
     Contexts::enter(|contexts, mut host| {
         let Contexts { plugins, streams } = contexts;
-        let Some(Some(plugin)) = of(plugins.iter_mut(), root) else {
+        let Some(Some(plugin)) = of(plugins, root) else {
             return;
         };
         if !plugin.on_tick() {
@@ -204,7 +196,7 @@ extern "C" fn proxy_on_delete(context: u32) {
             plugin.on_done(&host, stream);
         }
         if contexts.streams.remove(&context).is_none() {
-            if let Some(Some(plugin)) = contexts.plugin(context) {
+            if let Some(Some(plugin)) = of(&mut contexts.plugins, context) {
                 plugin.release(&host);
             }
             contexts.plugins.retain(|(root, _)| *root != context);

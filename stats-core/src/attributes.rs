@@ -187,12 +187,13 @@ impl Query {
             request_bytes: number(REQUEST_SIZE).map(size).unwrap_or_default(),
             response_bytes: number(RESPONSE_SIZE).map(size).unwrap_or_default(),
             has_content_type: true,
-            ..self.ask_while_open(host, true)
+            is_open: false,
+            ..self.ask_while_open(host)
         }
     }
 
-    /// Asks the host about a request that may still be open: how it ends is not told.
-    pub fn ask_while_open<'a>(&self, host: &'a impl Attributes, ended: bool) -> Ended<'a> {
+    /// Asks the host about a request that is still open: how it ends is not told.
+    pub fn ask_while_open<'a>(&self, host: &'a impl Attributes) -> Ended<'a> {
         let open = Ended {
             cluster: cluster_name(host),
             route: host.attribute(ROUTE_NAME).unwrap_or_default(),
@@ -200,7 +201,7 @@ impl Query {
                 .attribute(CONNECTION_ID)
                 .and_then(integer)
                 .map(i64::cast_unsigned),
-            is_open: !ended,
+            is_open: true,
             ..Ended::default()
         };
         match self {

@@ -108,10 +108,12 @@ impl Directions {
 
     /// What the current request's may be, to be [verified](Self::verify).
     pub fn guess(&mut self, host: &impl Attributes) -> Way {
-        match (self.fixed, self.seen_inbound, self.seen_outbound) {
-            (None, true, false) => Way::Assumed(Direction::Inbound),
-            (None, false, true) => Way::Assumed(Direction::Outbound),
-            _ => Way::Known(self.ask(host)),
+        if self.are_inbound() {
+            Way::Assumed(Direction::Inbound)
+        } else if self.are_outbound() {
+            Way::Assumed(Direction::Outbound)
+        } else {
+            Way::Known(self.ask(host))
         }
     }
 

@@ -322,7 +322,7 @@ impl Plugin {
         let learned = stream.learned(direction, false);
         if let Some(stats) = &mut side.stats {
             let clusters = &mut side.clusters;
-            let messages = stats.report_messages(host, clusters, learned, stream.messages, false);
+            let messages = stats.report_messages(host, clusters, learned, stream.messages, None);
             stream.messages = messages;
         }
     }
@@ -361,17 +361,12 @@ impl Plugin {
             let name = attributes::cluster_name(host);
             read = Read::Cluster(name);
             let side = self.side(host, Direction::Outbound);
-            if side.clusters.find(host, name).outbound {
+            if !name.is_empty() && side.clusters.find(host, name).outbound {
                 return assumed(Direction::Outbound, read);
             }
         }
-        let direction = self.directions.ask(host);
-        if let (Direction::Outbound, Read::Cluster(name @ [_, ..])) = (direction, read) {
-            let side = self.side(host, Direction::Outbound);
-            side.clusters.find(host, name).outbound = true;
-        }
         Met {
-            direction,
+            direction: self.directions.ask(host),
             way: Way::Known,
             read,
         }
@@ -430,6 +425,7 @@ impl Side {
             Read::Nothing | Read::Id(_) => attributes::cluster_name(host),
         };
         let cluster = self.clusters.find(host, name);
+        cluster.outbound = true;
         if cluster.disables_exchange || (self.skips_external && cluster.external) {
             exchange.withhold(host);
         } else {

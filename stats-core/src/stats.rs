@@ -170,7 +170,7 @@ impl Stats {
             Protocol::Http
         };
         if protocol == Protocol::Grpc {
-            self.report_messages(host, clusters, learned, messages, true);
+            self.report_messages(host, clusters, learned, messages, Some(ended));
         }
         let outcome = Outcome {
             protocol,
@@ -230,7 +230,7 @@ impl Stats {
         clusters: &mut Clusters,
         learned: Learned<'_>,
         messages: Messages,
-        ended: bool,
+        ended: Option<&Ended<'_>>,
     ) -> Messages {
         let now = host
             .attribute(attributes::GRPC_MESSAGES)
@@ -253,7 +253,8 @@ impl Stats {
             response_flags: 0,
             grpc_status: None,
         };
-        let open = self.query.ask_while_open(host, ended);
+        let open = ended.map_or_else(|| self.query.ask_while_open(host), |ended| *ended);
+        let ended = ended.is_some();
         let key = self.key(host, clusters, learned, &open, outcome);
         let waits = self.plan.is_custom() && custom.is_none();
         if !ended && (waits || !key.is_some_and(|key| self.knows_peers(&key))) {

@@ -113,6 +113,23 @@ fn stats_alone_make_these_calls() {
 }
 
 #[test]
+fn a_grpc_request_with_messages_asks_for_its_facts_once() {
+    let mut mock = mock::inbound();
+    mock.request
+        .insert("content-type", b"application/grpc".to_vec());
+    let (_, list) = &mut mock.lists[0];
+    list[7] = vec![1];
+    mock.set("filter_state.envoy.filters.http.grpc_stats", b"2,3");
+    mock.set_integer("response.grpc_status", 0);
+    let calls = calls_of_a_steady_request(&mock, "");
+    let asked = |what: &str| calls.iter().filter(|call| call.contains(what)).count();
+    assert_eq!(asked("evaluate"), 1, "{calls:?}");
+    assert_eq!(asked("record"), 6, "{calls:?}");
+    // The messages so far and the status.
+    assert_eq!(asked("attribute"), 2, "{calls:?}");
+}
+
+#[test]
 fn nothing_is_allocated_in_either_direction_or_role() {
     for mock in [mock::inbound(), mock::outbound()] {
         for root_id in ["", "stats", "metadata_exchange"] {
