@@ -18,7 +18,7 @@ pub const CLUSTER_METADATA: &str = "xds\0cluster_metadata";
 pub const GRPC_STATUS: &str = "response\0grpc_status";
 
 /// The cluster of the request.
-const CLUSTER_NAME: &str = "xds\0cluster_name";
+pub const CLUSTER_NAME: &str = "xds\0cluster_name";
 /// The metadata of the upstream host, a message.
 pub const UPSTREAM_HOST_METADATA: &str = "xds\0upstream_host_metadata";
 /// Counts of gRPC messages so far, `REQUEST,RESPONSE`: what Envoy's gRPC stats filter publishes.
@@ -45,6 +45,11 @@ macro_rules! expression {
         )
     };
 }
+
+/// What is asked about an inbound request.
+pub const INBOUND: &str = expression!();
+/// What is asked about an outbound request whose upstream has had no TLS so far.
+pub const OUTBOUND_PLAIN: &str = expression!("has(upstream.tls_version)");
 
 /// How many attributes all expressions have in common.
 const COMMON: usize = 9;
@@ -119,15 +124,13 @@ impl Query {
     /// Compiles what a reporter needs.
     pub fn compile(host: &impl Attributes, reporter: Reporter) -> Self {
         match reporter {
-            Reporter::Destination | Reporter::Waypoint => {
-                Self::Inbound(host.compile(expression!()))
-            }
+            Reporter::Destination | Reporter::Waypoint => Self::Inbound(host.compile(INBOUND)),
             Reporter::Source => Self::Outbound {
                 mtls: host.compile(expression!(
                     "upstream.uri_san_peer_certificate",
                     "upstream.uri_san_local_certificate"
                 )),
-                plain: host.compile(expression!("has(upstream.tls_version)")),
+                plain: host.compile(OUTBOUND_PLAIN),
                 last_was_mtls: false,
             },
         }

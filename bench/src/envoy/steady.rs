@@ -3,6 +3,7 @@
 //!
 //! Not here: how a probe becomes a module; see [`probe`](super::probe).
 
+use stats_core::attributes;
 use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 use stats_core::host::HeaderMap::{Request, Response};
 
@@ -71,11 +72,11 @@ pub fn all(direction: Direction) -> Probe {
                 Call::Write(Response, ID_HEADER, id),
                 Call::Write(Response, METADATA_HEADER, metadata),
             ],
-            on_log: [&[Call::Evaluate(INBOUND)][..], &records].concat(),
+            on_log: [&[Call::Evaluate(attributes::INBOUND)][..], &records].concat(),
         },
         Direction::Outbound => Probe {
             on_request_headers: vec![
-                Call::Attribute("xds\0cluster_name"),
+                Call::Attribute(attributes::CLUSTER_NAME),
                 Call::Write(Request, ID_HEADER, id),
                 Call::Write(Request, METADATA_HEADER, metadata),
             ],
@@ -84,13 +85,10 @@ pub fn all(direction: Direction) -> Probe {
                 Call::Remove(Response, METADATA_HEADER),
                 Call::Remove(Response, ID_HEADER),
             ],
-            on_log: [&[Call::Evaluate(OUTBOUND)][..], &records].concat(),
+            on_log: [&[Call::Evaluate(attributes::OUTBOUND_PLAIN)][..], &records].concat(),
         },
     }
 }
-
-const INBOUND: &str = "[response.code, response.flags, request.duration, request.total_size, response.total_size, xds.cluster_name, xds.route_name, 'content-type' in request.headers, connection.id]";
-const OUTBOUND: &str = "[response.code, response.flags, request.duration, request.total_size, response.total_size, xds.cluster_name, xds.route_name, 'content-type' in request.headers, connection.id, has(upstream.tls_version)]";
 
 /// As long as a real one.
 const METADATA: &str = "ClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5LXBvZGluZm8xClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5LXBvZGluZm8xClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5LXBvZGluZm8xClIKBWxhYmVscxJJKkcKHwoDYXBwEhgaFnBvZGluZm8tcHJpbWFyeS1wb2RpbmZvCiQKB3ZlcnNpb24SGRoXcG9kaW5mby1wcmltYXJ5";
