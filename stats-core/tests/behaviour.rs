@@ -786,7 +786,6 @@ fn stats_alone_learn_the_direction_with_the_connection() {
 
 #[test]
 fn the_pods_of_a_deployment_share_a_label_set() {
-    use base64::Engine;
     let mut mock = mock::inbound();
     let mut plugin = mock.plugin("", "");
     let mut metrics = Vec::new();
@@ -796,9 +795,8 @@ fn the_pods_of_a_deployment_share_a_label_set() {
             name: "cart".into(),
             ..Workload::UNKNOWN
         };
-        let metadata = base64::engine::general_purpose::STANDARD.encode(workload.to_exchange(""));
         mock.request
-            .insert("x-envoy-peer-metadata", metadata.into_bytes());
+            .insert("x-envoy-peer-metadata", mock::introduction(&workload));
         mock.request(&mut plugin);
         metrics.push(mock.metrics.borrow().len());
     }

@@ -126,11 +126,15 @@ pub fn istio_cluster(flags: &[&str]) -> Vec<u8> {
 
 /// The value of the metadata header of a workload.
 pub fn metadata(name: &str, namespace: &str) -> Vec<u8> {
-    use base64::Engine;
     let node = Node::decode(&*node(name, namespace)).unwrap();
-    let exchange = Workload::from_node(&node, &[]).to_exchange("");
+    introduction(&Workload::from_node(&node, &[]))
+}
+
+/// The value of the metadata header that introduces a workload.
+pub fn introduction(workload: &Workload) -> Vec<u8> {
+    use base64::Engine;
     base64::engine::general_purpose::STANDARD
-        .encode(exchange)
+        .encode(workload.to_exchange(""))
         .into_bytes()
 }
 
