@@ -21,8 +21,12 @@ use crate::subjects::{Scenario, WARM_UP};
 /// The context of the plugin; those of requests follow.
 const ROOT: u32 = 1;
 
+/// How many headers callbacks are told of.
+const HEADERS: u32 = 10;
+
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const BAD_ARGUMENT: u32 = 2;
 
 /// The module, compiled for this machine.
 pub struct Compiled {
@@ -70,6 +74,7 @@ impl Compiled {
             memory: None,
             allocate: None,
             buffers: 0,
+            open: ROOT,
         };
         let mut store = Store::new(&self.engine, proxy);
         store.set_fuel(u64::MAX)?;
@@ -168,13 +173,37 @@ impl Vm {
         Ok(())
     }
 
-    /// One whole request, without a body.
-    fn request(&mut self) -> Result<()> {
-        const HEADERS: u32 = 10;
+    /// A request that the proxy drops after its headers, and does not log.
+    ///
+    /// # Errors
+    /// Where the module traps.
+    pub fn drop_request(&mut self) -> Result<()> {
+        self.begin_request()?;
+        self.store.data_mut().open = ROOT;
+        Ok(())
+    }
+
+    /// The period that the module asked for has passed.
+    ///
+    /// # Errors
+    /// Where the module traps.
+    pub fn tick(&mut self) -> Result<()> {
+        self.enter::<_, ()>("proxy_on_tick", ROOT)?;
+        Ok(())
+    }
+
+    fn begin_request(&mut self) -> Result<u32> {
         self.context += 1;
         let context = self.context;
+        self.store.data_mut().open = context;
         self.enter::<_, ()>("proxy_on_context_create", (context, ROOT))?;
         self.enter::<_, u32>("proxy_on_request_headers", (context, HEADERS, 1_u32))?;
+        Ok(context)
+    }
+
+    /// One whole request, without a body.
+    fn request(&mut self) -> Result<()> {
+        let context = self.begin_request()?;
         self.enter::<_, u32>("proxy_on_response_headers", (context, HEADERS, 0_u32))?;
         self.enter::<_, ()>("proxy_on_log", context)?;
         self.enter::<_, u32>("proxy_on_done", context)?;
@@ -224,6 +253,8 @@ struct Proxy {
     /// Likewise: the module's own memory for what is handed over.
     allocate: Option<TypedFunc<u32, u32>>,
     buffers: u64,
+    /// The context of the one request that there is.
+    open: u32,
 }
 
 /// A pointer into the module and a size.
@@ -240,6 +271,7 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
         let (from, name) = (import.module(), import.name());
         match (from, name) {
             ("env", "proxy_get_header_map_value") => linker.func_wrap(from, name, get_header),
+            ("env", "proxy_get_header_map_pairs") => linker.func_wrap(from, name, get_headers),
             ("env", "proxy_replace_header_map_value") => linker.func_wrap(
                 from,
                 name,
@@ -320,9 +352,10 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
                 })
             }
             ("env", "proxy_set_effective_context") => {
-                linker.func_wrap(from, name, |proxy: Proxied, _context: u32| {
+                linker.func_wrap(from, name, |proxy: Proxied, context: u32| {
                     proxy.data().recorded.count(Call::SetEffectiveContext);
-                    OK
+                    let is_there = [ROOT, proxy.data().open].contains(&context);
+                    if is_there { OK } else { BAD_ARGUMENT }
                 })
             }
             _ => bail!("the module imports {from}.{name}, which bench/src/engine.rs does not bind"),
@@ -344,6 +377,11 @@ fn get_header(
     let found = data.recorded.header(header_map(map)?, name);
     let found = found.map(<[u8]>::to_vec);
     hand_over(&mut proxy, found, (value, value_size))
+}
+
+fn get_headers(mut proxy: Caller<'_, Proxy>, map: u32, value: u32, value_size: u32) -> Result<u32> {
+    let all = proxy.data().recorded.all_headers(header_map(map)?);
+    hand_over(&mut proxy, Some(all), (value, value_size))
 }
 
 fn get_property(

@@ -45,6 +45,7 @@ pub struct Recorded {
 #[expect(missing_docs, reason = "`Call::name` says it")]
 pub enum Call {
     GetHeader,
+    GetHeaders,
     SetHeader,
     RemoveHeader,
     GetProperty,
@@ -67,8 +68,9 @@ pub enum Call {
 
 impl Call {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::GetHeader,
+        Self::GetHeaders,
         Self::SetHeader,
         Self::RemoveHeader,
         Self::GetProperty,
@@ -93,6 +95,7 @@ impl Call {
     pub const fn name(self) -> &'static str {
         match self {
             Self::GetHeader => "proxy_get_header_map_value",
+            Self::GetHeaders => "proxy_get_header_map_pairs",
             Self::SetHeader => "proxy_replace_header_map_value",
             Self::RemoveHeader => "proxy_remove_header_map_value",
             Self::GetProperty => "proxy_get_property",
@@ -217,13 +220,25 @@ impl Recorded {
         proxy.integer("request.duration", 4_200_000);
         proxy.integer("request.total_size", 300);
         proxy.integer("response.total_size", 500);
-        proxy.boolean("'content-type' in request.headers", false);
         proxy.text("request.method", "GET");
         proxy.text("request.url_path", "/reviews/7");
         proxy.answer("xds.node", node(local), b"m");
         proxy.answer("xds.cluster_metadata", cluster_metadata(), b"m");
-        proxy.request.push((":method", b"GET".to_vec()));
-        proxy.request.push((":path", b"/reviews/7".to_vec()));
+        let headers = [
+            (":method", "GET"),
+            (":path", "/reviews/7"),
+            (":scheme", "http"),
+            ("user-agent", "Go-http-client/1.1"),
+            ("accept-encoding", "gzip"),
+            (
+                "traceparent",
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            ),
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "3f1f3a0e-8a4b-9d0c-a4e2-6b1f6cf6a0d7"),
+        ];
+        let headers = headers.map(|(name, value)| (name, value.as_bytes().to_vec()));
+        proxy.request.extend(headers);
         proxy.set_authority(0);
         proxy
     }
@@ -293,6 +308,25 @@ impl Recorded {
         });
     }
 
+    /// All headers of a map, as the proxy serializes them.
+    pub fn all_headers(&self, map: HeaderMap) -> Vec<u8> {
+        self.count(Call::GetHeaders);
+        let headers = self.map(map).iter();
+        pairs(headers.map(|(name, value)| (name.as_bytes(), value.as_slice())))
+    }
+
+    fn find_header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
+        let found = self.map(map).iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| &**value)
+    }
+
+    fn map(&self, map: HeaderMap) -> &[(&'static str, Vec<u8>)] {
+        match map {
+            HeaderMap::Request => &self.request,
+            HeaderMap::Response => &self.response,
+        }
+    }
+
     /// What an expression evaluates to: the answer to its text, a list of answers, or an answer and
     /// the code of its type. An error names what has no answer.
     fn prepare<'a>(&self, expression: &'a str) -> Result<Vec<u8>, &'a str> {
@@ -303,14 +337,14 @@ impl Recorded {
         let typed = expression.strip_prefix("[(\n");
         if let Some((name, _)) = typed.and_then(|text| text.split_once("\n)].map(")) {
             let Answer { value, code, .. } = find(name)?;
-            return Ok(pairs(&[value, code]));
+            return Ok(list(&[value, code]));
         }
-        let list = expression.strip_prefix('[');
-        match list.and_then(|text| text.strip_suffix(']')) {
-            Some(list) => {
-                let answers = elements(list).into_iter().map(find);
+        let inner = expression.strip_prefix('[');
+        match inner.and_then(|text| text.strip_suffix(']')) {
+            Some(inner) => {
+                let answers = elements(inner).into_iter().map(find);
                 let values = answers.map(|answer| answer.map(|answer| &*answer.value));
-                Ok(pairs(&values.collect::<Result<Vec<_>, _>>()?))
+                Ok(list(&values.collect::<Result<Vec<_>, _>>()?))
             }
             None => Ok(find(expression)?.value.clone()),
         }
@@ -320,12 +354,12 @@ impl Recorded {
 impl Headers for Recorded {
     fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
         self.count(Call::GetHeader);
-        let headers = match map {
-            HeaderMap::Request => &self.request,
-            HeaderMap::Response => &self.response,
-        };
-        let found = headers.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| &**value)
+        self.find_header(map, name)
+    }
+
+    fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
+        self.count(Call::GetHeaders);
+        names.map(|name| self.find_header(map, name))
     }
 
     fn set_header(&self, _map: HeaderMap, _name: &str, _value: &[u8]) {
@@ -444,16 +478,20 @@ fn elements(list: &str) -> Vec<&str> {
 }
 
 /// A list as the proxy serializes it: pairs of an element and nothing.
-fn pairs(elements: &[&[u8]]) -> Vec<u8> {
+fn list(elements: &[&[u8]]) -> Vec<u8> {
+    let nothing = &b""[..];
+    pairs(elements.iter().map(|element| (*element, nothing)))
+}
+
+/// Pairs as the proxy serializes them.
+fn pairs<'a>(pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
     let size = |size: usize| (size as u32).to_ne_bytes();
-    let mut bytes = size(elements.len()).to_vec();
-    for element in elements {
-        bytes.extend(size(element.len()));
-        bytes.extend(size(0));
+    let mut bytes = size(pairs.len()).to_vec();
+    for (key, value) in pairs.clone() {
+        bytes.extend([size(key.len()), size(value.len())].concat());
     }
-    for element in elements {
-        bytes.extend(*element);
-        bytes.extend([0, 0]);
+    for (key, value) in pairs {
+        bytes.extend([key, b"\0", value, b"\0"].concat());
     }
     bytes
 }

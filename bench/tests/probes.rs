@@ -37,6 +37,7 @@ fn has_the_calls(direction: Direction, scenario: &Scenario) {
 fn kind_of(call: &probe::Call) -> Call {
     match call {
         probe::Call::Read(..) => Call::GetHeader,
+        probe::Call::ReadAll(_) => Call::GetHeaders,
         probe::Call::Write(..) => Call::SetHeader,
         probe::Call::Remove(..) => Call::RemoveHeader,
         probe::Call::Attribute(_) => Call::GetProperty,

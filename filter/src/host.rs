@@ -6,6 +6,7 @@ use std::time::Duration;
 use stats_core::host::{
     Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
 };
+use stats_core::pairs;
 
 use crate::memory;
 
@@ -55,6 +56,7 @@ unsafe extern "C" {
         value: *mut *const u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, value: *mut *const u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
@@ -150,10 +152,11 @@ impl ProxyWasm {
         };
     }
 
-    /// Makes another context the one that calls are about.
-    pub fn turn_to(&self, context: u32) {
+    /// Makes another context the one that calls are about; whether there still is one.
+    pub fn turn_to(&self, context: u32) -> bool {
         // SAFETY: no memory is passed.
-        unsafe { proxy_set_effective_context(context) };
+        let status = unsafe { proxy_set_effective_context(context) };
+        status == OK
     }
 
     /// Calls one of the proxy's own functions.
@@ -178,6 +181,16 @@ impl Headers for ProxyWasm {
         handed_over(|value, size| unsafe {
             proxy_get_header_map_value(map_type(map), name.as_ptr(), name.len(), value, size)
         })
+    }
+
+    /// Each value handed over is an entry into the module for memory, and that costs more than to
+    /// hand over all headers at once.
+    fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
+        // SAFETY: the two pointers are to locals, as `handed_over` has it.
+        let all = handed_over(|value, size| unsafe {
+            proxy_get_header_map_pairs(map_type(map), value, size)
+        });
+        pairs::values(all.unwrap_or_default(), names)
     }
 
     fn set_header(&self, map: HeaderMap, name: &str, value: &[u8]) {

@@ -142,16 +142,26 @@ extern "C" fn proxy_on_tick(root: u32) {
         let Some(Some(plugin)) = of(plugins, root) else {
             return;
         };
-        if !plugin.on_tick() {
-            return;
-        }
-        for (context, (_, stream)) in streams.iter_mut().filter(|(_, (of, _))| *of == root) {
+        let reports = plugin.on_tick();
+        streams.retain(|context, (of, stream)| {
+            if *of != root {
+                return true;
+            }
             // Each request's answers at the place of the last one's.
             // SAFETY: this takes the place of the only other one.
             host = unsafe { ProxyWasm::new() };
-            host.turn_to(*context);
-            plugin.on_report(&host, stream);
-        }
+            let is_open = host.turn_to(*context);
+            match (is_open, reports) {
+                (true, true) => plugin.on_report(&host, stream),
+                (true, false) => {}
+                (false, _) => plugin.on_done(&host, stream),
+            }
+            is_open
+        });
+        // The proxy is not asked to tell when a context is gone: it would enter the module for each
+        // request once more.
+        plugins.retain(|(context, _)| host.turn_to(*context));
+        streams.retain(|_, (of, _)| plugins.iter().any(|(context, _)| context == of));
         host.turn_to(root);
     });
 }
@@ -178,28 +188,16 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
     CONTINUE
 }
 
-/// The request has ended.
+/// The request has ended: of all its callbacks this is the last.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, host| {
-        if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_log(&host, stream);
-        }
-    });
-}
-
-/// A context is gone.
-#[unsafe(no_mangle)]
-extern "C" fn proxy_on_delete(context: u32) {
-    Contexts::enter(|contexts, host| {
-        if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_done(&host, stream);
-        }
-        if contexts.streams.remove(&context).is_none() {
-            if let Some(Some(plugin)) = of(&mut contexts.plugins, context) {
-                plugin.release(&host);
-            }
-            contexts.plugins.retain(|(root, _)| *root != context);
+        let Contexts { plugins, streams } = contexts;
+        let Some((root, mut stream)) = streams.remove(&context) else {
+            return;
+        };
+        if let Some(Some(plugin)) = of(plugins, root) {
+            plugin.on_log(&host, &mut stream);
         }
     });
 }

@@ -40,8 +40,8 @@ macro_rules! expression {
     ($($more:literal),*) => {
         concat!(
             "[response.code, response.flags, request.duration, request.total_size, ",
-            "response.total_size, xds.cluster_name, xds.route_name, ",
-            "'content-type' in request.headers, connection.id", $(", ", $more,)* "]"
+            "response.total_size, xds.cluster_name, xds.route_name, connection.id",
+            $(", ", $more,)* "]"
         )
     };
 }
@@ -52,7 +52,7 @@ pub const INBOUND: &str = expression!();
 pub const OUTBOUND_PLAIN: &str = expression!("has(upstream.tls_version)");
 
 /// How many attributes all expressions have in common.
-const COMMON: usize = 9;
+const COMMON: usize = 8;
 
 /// A request that has ended, as the host tells it. What is absent is zero or empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,8 +71,6 @@ pub struct Ended<'a> {
     pub cluster: &'a [u8],
     /// The route.
     pub route: &'a [u8],
-    /// Whether the request has a content type: most have none to be read.
-    pub has_content_type: bool,
     /// The downstream connection's id.
     pub connection: Option<u64>,
     /// The connection's principals, as far as they are known from here.
@@ -122,7 +120,7 @@ pub enum Query {
 
 impl Query {
     /// Compiles what a reporter needs.
-    pub fn compile(host: &impl Attributes, reporter: Reporter) -> Self {
+    pub fn compile(host: &dyn Attributes, reporter: Reporter) -> Self {
         match reporter {
             Reporter::Destination | Reporter::Waypoint => Self::Inbound(host.compile(INBOUND)),
             Reporter::Source => Self::Outbound {
@@ -137,7 +135,7 @@ impl Query {
     }
 
     /// Releases the expressions.
-    pub fn forget(&self, host: &impl Attributes) {
+    pub fn forget(&self, host: &dyn Attributes) {
         let expressions = match self {
             Self::Inbound(expression) => [*expression, None],
             Self::Outbound { mtls, plain, .. } => [*mtls, *plain],
@@ -181,7 +179,7 @@ impl Query {
     }
 
     /// What there is of a request that the expressions fail on: no route, no response, no upstream.
-    fn one_by_one<'a>(&self, host: &'a impl Attributes) -> Ended<'a> {
+    fn one_by_one<'a>(&self, host: &'a dyn Attributes) -> Ended<'a> {
         let number = |path| host.attribute(path).and_then(integer);
         Ended {
             response_code: number(RESPONSE_CODE).map(code).unwrap_or_default(),
@@ -189,14 +187,13 @@ impl Query {
             duration: number(DURATION).map(size),
             request_bytes: number(REQUEST_SIZE).map(size).unwrap_or_default(),
             response_bytes: number(RESPONSE_SIZE).map(size).unwrap_or_default(),
-            has_content_type: true,
             is_open: false,
             ..self.ask_while_open(host)
         }
     }
 
     /// Asks the host about a request that is still open: how it ends is not told.
-    pub fn ask_while_open<'a>(&self, host: &'a impl Attributes) -> Ended<'a> {
+    pub fn ask_while_open<'a>(&self, host: &'a dyn Attributes) -> Ended<'a> {
         let open = Ended {
             cluster: cluster_name(host),
             route: host.attribute(ROUTE_NAME).unwrap_or_default(),
@@ -218,12 +215,12 @@ impl Query {
 }
 
 /// The name of the current request's cluster; empty where it has none.
-pub fn cluster_name(host: &impl Attributes) -> &[u8] {
+pub fn cluster_name(host: &dyn Attributes) -> &[u8] {
     host.attribute(CLUSTER_NAME).unwrap_or_default()
 }
 
 /// The principals of the downstream connection.
-pub fn downstream_principals(host: &impl Attributes) -> Ends<'_> {
+pub fn downstream_principals(host: &dyn Attributes) -> Ends<'_> {
     Ends::Principals {
         peer: host.attribute(DOWNSTREAM_PEER).unwrap_or_default(),
         local: host.attribute(DOWNSTREAM_LOCAL).unwrap_or_default(),
@@ -260,7 +257,7 @@ fn outbound_plain(
     Some((ended(common)?, tls == [1]))
 }
 
-fn with_upstream_principals<'a>(host: &'a impl Attributes, ended: Ended<'a>) -> Ended<'a> {
+fn with_upstream_principals<'a>(host: &'a dyn Attributes, ended: Ended<'a>) -> Ended<'a> {
     Ended {
         ends: Ends::Principals {
             peer: host.attribute(UPSTREAM_PEER).unwrap_or_default(),
@@ -280,7 +277,6 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         response_size,
         cluster,
         route,
-        content_type,
         connection,
     ] = common;
     Some(Ended {
@@ -291,7 +287,6 @@ fn ended(common: [&[u8]; COMMON]) -> Option<Ended<'_>> {
         response_bytes: size(integer(response_size)?),
         cluster,
         route,
-        has_content_type: content_type == [1],
         connection: Some(integer(connection)?.cast_unsigned()),
         ends: Ends::default(),
         is_open: false,

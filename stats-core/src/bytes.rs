@@ -68,6 +68,8 @@ pub struct Words(u64);
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Hasher for Words {
+    // Would be inlined once for each field of what is hashed.
+    #[inline(never)]
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {

@@ -574,16 +574,31 @@ impl Field {
     }
 
     fn mismatch(self, wanted: &str) -> ConfigError {
-        let whole = self.value.to_string();
-        let mut found: String = whole.chars().take(60).collect();
-        if whole.len() > found.len() {
-            found.push('…');
-        }
+        let found = match &self.value {
+            Value::Null => "null".into(),
+            Value::Bool(value) => value.to_string(),
+            Value::Number(number) => match number.as_i64() {
+                Some(whole) => whole.to_string(),
+                None => "a number".into(),
+            },
+            Value::String(text) => quoted(text),
+            Value::Array(_) => "a list".into(),
+            Value::Object(_) => "an object".into(),
+        };
         ConfigError {
             path: self.path,
             problem: format!("found {found}, wants {wanted}"),
         }
     }
+}
+
+/// A text as errors show it; of a long one only the beginning.
+fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("{shown:?}")
 }
 
 fn one_of<const N: usize>(names: [&str; N]) -> String {
@@ -707,7 +722,7 @@ mod tests {
                 r#"{"disable_host_header_fallback": "yes"}"#,
                 r#"$.disable_host_header_fallback: found "yes", wants true or false"#,
             ),
-            ("[]", "$: found [], wants an object"),
+            ("[]", "$: found a list, wants an object"),
             (
                 r#"{"reporter": "WAYPOINT"}"#,
                 r#"$.reporter: found "WAYPOINT", wants one of "UNSPECIFIED", "SERVER_GATEWAY""#,
@@ -720,7 +735,10 @@ mod tests {
                 r#"{"tcp_reporting_duration": "-1s"}"#,
                 r#"$.tcp_reporting_duration: found "-1s", wants a duration such as "5s" or "0.5s""#,
             ),
-            (r#"{"metrics": {}}"#, "$.metrics: found {}, wants a list"),
+            (
+                r#"{"metrics": {}}"#,
+                "$.metrics: found an object, wants a list",
+            ),
             (
                 r#"{"metrics": [{}, {"drop": 1}]}"#,
                 "$.metrics[1].drop: found 1, wants true or false",

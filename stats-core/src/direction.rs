@@ -80,7 +80,7 @@ impl Directions {
     }
 
     /// The current request's.
-    pub fn ask(&mut self, host: &impl Attributes) -> Direction {
+    pub fn ask(&mut self, host: &dyn Attributes) -> Direction {
         if let Some(fixed) = self.fixed {
             return fixed;
         }
@@ -107,7 +107,7 @@ impl Directions {
     }
 
     /// What the current request's may be, to be [verified](Self::verify).
-    pub fn guess(&mut self, host: &impl Attributes) -> Way {
+    pub fn guess(&mut self, host: &dyn Attributes) -> Way {
         if self.are_inbound() {
             Way::Assumed(Direction::Inbound)
         } else if self.are_outbound() {
@@ -120,7 +120,7 @@ impl Directions {
     /// The current request's, which has this connection.
     pub fn verify(
         &mut self,
-        host: &impl Attributes,
+        host: &dyn Attributes,
         way: Way,
         connection: Option<u64>,
     ) -> Direction {

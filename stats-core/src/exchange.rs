@@ -100,12 +100,22 @@ pub struct Received {
     pub reason: UnknownReason,
 }
 
+/// What a request's headers say about its sender, unread.
+#[derive(Clone, Copy, Debug)]
+pub struct Introduction<'a> {
+    /// The value of [`ID_HEADER`].
+    pub id: Option<&'a [u8]>,
+    metadata: Option<&'a [u8]>,
+}
+
 /// This proxy's side of the exchange.
 pub struct Exchange {
     own_id: String,
     own_metadata: String,
     additional_labels: Vec<String>,
     peers: PeerCache,
+    /// Whether the last request's sender introduced itself: then the next one's is likely to.
+    expects_introduction: bool,
 }
 
 impl Exchange {
@@ -117,18 +127,32 @@ impl Exchange {
             own_metadata: BASE64.encode(own),
             additional_labels: config.additional_labels.clone(),
             peers: PeerCache::new(config.max_peer_cache_size),
+            expects_introduction: false,
         }
     }
 
-    /// The id that a request carries.
-    pub fn id_in_request(host: &impl Headers) -> Option<&[u8]> {
-        host.header(HeaderMap::Request, ID_HEADER)
+    /// Reads both headers of a request.
+    pub fn introduction<'a>(&mut self, host: &'a impl Headers) -> Introduction<'a> {
+        let names = [ID_HEADER, METADATA_HEADER];
+        let [id, metadata] = if self.expects_introduction {
+            host.headers(HeaderMap::Request, names)
+        } else {
+            // Headers that are not there cost least when they are asked for by name.
+            names.map(|name| host.header(HeaderMap::Request, name))
+        };
+        self.expects_introduction = id.is_some() && metadata.is_some();
+        Introduction { id, metadata }
     }
 
-    /// Reads the metadata of a request with this [id](Self::id_in_request) and removes both headers,
-    /// so that the application does not see them.
-    pub fn receive_request(&mut self, host: &impl Headers, id: Option<&[u8]>) -> Received {
-        let mut received = self.receive(host, HeaderMap::Request, id);
+    /// Learns who sent a request and removes both headers, so that the application does not see
+    /// them.
+    pub fn receive_request(
+        &mut self,
+        host: &impl Headers,
+        introduction: Introduction<'_>,
+    ) -> Received {
+        let Introduction { id, metadata } = introduction;
+        let mut received = self.receive(host, HeaderMap::Request, id, metadata);
         received.id = id.is_some();
         if received.id {
             host.remove_header(HeaderMap::Request, ID_HEADER);
@@ -139,13 +163,20 @@ impl Exchange {
     /// Reads both headers of a response and removes them, so that the client does not see them. The
     /// id has nothing to tell here: nobody answers a response.
     pub fn receive_response(&mut self, host: &impl Headers) -> Received {
-        let received = self.receive(host, HeaderMap::Response, None);
+        let metadata = host.header(HeaderMap::Response, METADATA_HEADER);
+        let received = self.receive(host, HeaderMap::Response, None, metadata);
         host.remove_header(HeaderMap::Response, ID_HEADER);
         received
     }
 
-    fn receive(&mut self, host: &impl Headers, map: HeaderMap, id: Option<&[u8]>) -> Received {
-        let Some(metadata) = host.header(map, METADATA_HEADER) else {
+    fn receive(
+        &mut self,
+        host: &impl Headers,
+        map: HeaderMap,
+        id: Option<&[u8]>,
+        metadata: Option<&[u8]>,
+    ) -> Received {
+        let Some(metadata) = metadata else {
             return Received {
                 reason: UnknownReason::NoMetadata,
                 ..Received::default()
@@ -241,6 +272,7 @@ impl PeerCache {
 
     /// The peer of this id and value, through `decode` where they are new together. A value that
     /// does not decode, or that tells nothing, is remembered as such.
+    #[inline]
     pub fn find_or_decode(
         &mut self,
         id: &[u8],
@@ -336,6 +368,7 @@ impl PeerCache {
 }
 
 /// Decodes the value of the metadata header.
+#[cold]
 fn decode(value: &[u8], additional_labels: &[String]) -> Option<Workload> {
     let bytes = BASE64.decode(value).ok()?;
     let fields = Struct::decode(bytes.as_slice()).ok()?;

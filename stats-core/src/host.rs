@@ -18,6 +18,14 @@ pub enum HeaderMap {
 pub trait Headers {
     /// The value of the header, or `None` where there is none. Bytes: a peer chooses them.
     fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]>;
+    /// The values of several headers that are likely to be there. A host to which each value handed
+    /// over is costly may have a cheaper way than one by one.
+    fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N]
+    where
+        Self: Sized,
+    {
+        names.map(|name| self.header(map, name))
+    }
     /// Sets the header, in place of any there.
     fn set_header(&self, map: HeaderMap, name: &str, value: &[u8]);
     /// Removes the header. Removing one that is not there is no error.

@@ -2,6 +2,8 @@
 //! each pair's key and value with a NUL behind each. A list has its elements as keys and nothing as
 //! values.
 
+use crate::bytes::same;
+
 /// The elements of a list, if there are exactly `N`.
 pub fn list<const N: usize>(mut bytes: &[u8]) -> Option<[&[u8]; N]> {
     if take_size(&mut bytes)? != N {
@@ -23,6 +25,44 @@ pub fn list<const N: usize>(mut bytes: &[u8]) -> Option<[&[u8]; N]> {
         texts = texts.get(size.checked_add(2)?..)?;
     }
     Some(elements)
+}
+
+/// The values of the keys with these names, of each name the first. Nothing where the bytes are no
+/// map.
+///
+/// A request's headers come through here, so keys are told apart by their sizes first.
+pub fn values<'a, const N: usize>(bytes: &'a [u8], names: [&str; N]) -> [Option<&'a [u8]>; N] {
+    let mut values = [None; N];
+    let mut wanted = N;
+    let mut rest = bytes;
+    let sizes = take_size(&mut rest)
+        .and_then(|count| count.checked_mul(8))
+        .and_then(|size| rest.split_at_checked(size));
+    let Some((sizes, mut texts)) = sizes else {
+        return values;
+    };
+    let (sizes, _) = sizes.as_chunks::<8>();
+    for mut sizes in sizes.iter().map(<[u8; 8]>::as_slice) {
+        let (Some(key), Some(value)) = (take_size(&mut sizes), take_size(&mut sizes)) else {
+            break;
+        };
+        // A NUL is behind each of the two.
+        let size = key.saturating_add(value).saturating_add(2);
+        let Some((pair, next)) = texts.split_at_checked(size) else {
+            break;
+        };
+        texts = next;
+        for (name, found) in names.iter().zip(&mut values) {
+            if key == name.len() && found.is_none() && same(&pair[..key], name.as_bytes()) {
+                *found = pair.get(key + 1..key + 1 + value);
+                wanted -= 1;
+            }
+        }
+        if wanted == 0 {
+            break;
+        }
+    }
+    values
 }
 
 /// The entries of a map, as far as they are whole.
@@ -88,11 +128,43 @@ mod tests {
         assert_eq!(entries(b"").count(), 0);
     }
 
+    #[test]
+    fn a_map_has_the_first_value_of_each_name() {
+        let map = [
+            (&b"a"[..], &b"1"[..]),
+            (b"b", b"22"),
+            (b"c", b""),
+            (b"b", b"3"),
+        ];
+        let bytes = pairs(&map);
+        assert_eq!(values(&bytes, ["b", "x"]), [Some(&b"22"[..]), None]);
+        assert_eq!(values(&bytes, ["c", "a"]), [Some(&b""[..]), Some(b"1")]);
+        assert_eq!(values(b"", ["a"]), [None]);
+    }
+
     proptest! {
+        #[test]
+        fn values_are_those_of_the_entries(
+            map in prop::collection::vec(("[ab]{0,2}", "[xy]{0,3}"), 0..6),
+            cut in 0_usize..4,
+        ) {
+            let map: Vec<(&[u8], &[u8])> = map
+                .iter()
+                .map(|(key, value)| (key.as_bytes(), value.as_bytes()))
+                .collect();
+            let bytes = pairs(&map);
+            let bytes = &bytes[..bytes.len() - cut];
+            let first = |name: &str| {
+                entries(bytes).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+            };
+            prop_assert_eq!(values(bytes, ["a", "bb"]), [first("a"), first("bb")]);
+        }
+
         #[test]
         fn broken_bytes_are_nothing_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = list::<3>(&bytes);
             let _ = entries(&bytes).count();
+            let _ = values(&bytes, ["a", ""]);
         }
 
         #[test]

@@ -181,7 +181,7 @@ pub struct Extras<'a> {
 
 impl Plan {
     /// What `config` plans, its expressions compiled. What does not parse is logged.
-    pub fn compile(host: &impl Host, config: &Config) -> Self {
+    pub fn compile(host: &dyn Host, config: &Config) -> Self {
         let mut expressions = Expressions::default();
         let prefix = &config.stat_prefix;
         let metric = |name: &str, kind, value, standard_labels| PlannedMetric {
@@ -234,7 +234,7 @@ impl Plan {
         }
     }
 
-    fn entries(host: &impl Host, config: &Config, expressions: &mut Expressions) -> Vec<Entry> {
+    fn entries(host: &dyn Host, config: &Config, expressions: &mut Expressions) -> Vec<Entry> {
         let compile = |entry: &MetricOverride| Entry {
             name: entry.name.clone(),
             condition: match &*entry.condition {
@@ -253,7 +253,7 @@ impl Plan {
     }
 
     /// Gives back what the host holds.
-    pub fn release(&self, host: &impl Attributes) {
+    pub fn release(&self, host: &dyn Attributes) {
         for expression in &self.expressions.compiled {
             host.forget(*expression);
         }
@@ -284,7 +284,7 @@ impl Plan {
     /// and every number of a metric of the user's own into `numbers`, by expression.
     pub fn evaluate(
         &self,
-        host: &impl Attributes,
+        host: &dyn Attributes,
         values: &mut Vec<u8>,
         numbers: &mut Vec<u64>,
     ) -> u64 {
@@ -418,7 +418,7 @@ impl Plan {
 
 impl Expressions {
     /// The number of an expression; `None`, and a line in the log, where it does not parse.
-    fn compile(&mut self, host: &impl Host, text: &str, in_labels: bool) -> Option<usize> {
+    fn compile(&mut self, host: &dyn Host, text: &str, in_labels: bool) -> Option<usize> {
         let known = self.texts.iter().position(|known| known == text);
         let at = match known {
             Some(at) => at,
@@ -430,7 +430,7 @@ impl Expressions {
         Some(at)
     }
 
-    fn add(&mut self, host: &impl Host, text: &str) -> Option<usize> {
+    fn add(&mut self, host: &dyn Host, text: &str) -> Option<usize> {
         let Some(compiled) = Self::compiled(host, text) else {
             host.log(
                 LogLevel::Warn,
@@ -447,14 +447,14 @@ impl Expressions {
     }
 
     /// Parses alone first: wrapped, two halves of something else might.
-    fn compiled(host: &impl Host, text: &str) -> Option<Expression> {
+    fn compiled(host: &dyn Host, text: &str) -> Option<Expression> {
         let alone = host.compile(text)?;
         host.forget(alone);
         host.compile(&cel::typed(text))
     }
 
     /// The bit of a new condition. One that does not parse never holds.
-    fn condition(&mut self, host: &impl Host, text: &str) -> u64 {
+    fn condition(&mut self, host: &dyn Host, text: &str) -> u64 {
         let at = self.compile(host, text, false);
         self.conditions.push(at);
         1 << (self.conditions.len() - 1)

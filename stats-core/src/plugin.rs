@@ -15,7 +15,7 @@ use crate::clusters::Clusters;
 use crate::config::{Config, ConfigError};
 use crate::direction::{Direction, Directions, Way};
 use crate::discovery;
-use crate::exchange::{Exchange, Received, UnknownReason};
+use crate::exchange::{Exchange, Introduction, Received, UnknownReason};
 use crate::host::{Host, LogLevel};
 use crate::metrics::ExtraMetric;
 use crate::proto::{self, Node};
@@ -53,15 +53,9 @@ impl Role {
 
 /// One plugin on one worker.
 pub struct Plugin {
-    role: Role,
-    publishes: bool,
+    setup: Setup,
     /// The time since what grows during requests was last reported.
     since_report: Duration,
-    config: Config,
-    id: String,
-    /// This proxy's workload as the exchange sends it.
-    introduction: Vec<u8>,
-    local: Workload,
     /// Whether a request has anything to be noted before it has ended.
     looks_at_headers: bool,
     /// Whether nothing but the exchange rests on a direction before a request has ended.
@@ -70,6 +64,17 @@ pub struct Plugin {
     /// By direction, each set up by its first request: listeners of both directions may share a
     /// plugin, and the host tells the direction with a request only.
     sides: [Option<Side>; Direction::ALL.len()],
+}
+
+/// What a plugin is for all directions.
+struct Setup {
+    role: Role,
+    publishes: bool,
+    config: Config,
+    id: String,
+    /// This proxy's workload as the exchange sends it.
+    introduction: Vec<u8>,
+    local: Workload,
 }
 
 /// What a plugin is for one direction.
@@ -107,8 +112,8 @@ struct Met<'a> {
 #[derive(Clone, Copy)]
 enum Read<'a> {
     Nothing,
-    /// The id that it carries.
-    Id(Option<&'a [u8]>),
+    /// What its sender says.
+    Introduction(Introduction<'a>),
     /// Its cluster's name.
     Cluster(&'a [u8]),
 }
@@ -118,8 +123,9 @@ impl Plugin {
     ///
     /// # Errors
     /// Where the configuration cannot be used; see [`Config::parse`].
+    #[cold]
     pub fn configure(
-        host: &impl Host,
+        host: &dyn Host,
         root_id: &[u8],
         configuration: &[u8],
     ) -> Result<Self, ConfigError> {
@@ -155,19 +161,21 @@ impl Plugin {
             .as_ref()
             .map_or("", |fields| proto::text(fields, "OWNER"));
         Ok(Self {
-            role,
-            publishes,
             since_report: Duration::ZERO,
-            introduction: local.to_exchange(owner),
-            local,
             looks_at_headers: role != Role::Stats
                 || !(config.metrics.is_empty()
                     && config.definitions.is_empty()
                     && config.extra_metrics.is_empty()),
             may_assume: role == Role::Telemetry && config.extra_metrics.is_empty(),
             directions: Directions::new(&config),
-            config,
-            id: node.id,
+            setup: Setup {
+                role,
+                publishes,
+                introduction: local.to_exchange(owner),
+                local,
+                config,
+                id: node.id,
+            },
             sides: Direction::ALL.map(|_| None),
         })
     }
@@ -175,7 +183,7 @@ impl Plugin {
     /// How often [`Self::on_tick`] wants to be called: as often as is reported, but clusters are
     /// looked at every few seconds whatever the reports.
     pub fn tick(&self) -> Duration {
-        match self.config.tcp_reporting_duration {
+        match self.setup.config.tcp_reporting_duration {
             Duration::ZERO => SLOWEST_TICK,
             wanted => wanted.clamp(FASTEST_TICK, SLOWEST_TICK),
         }
@@ -206,11 +214,11 @@ impl Plugin {
         if direction.faces_downstream()
             && let Some(exchange) = &mut side.exchange
         {
-            let id = match read {
-                Read::Id(id) => id,
-                Read::Nothing | Read::Cluster(_) => Exchange::id_in_request(host),
+            let introduction = match read {
+                Read::Introduction(introduction) => introduction,
+                Read::Nothing | Read::Cluster(_) => exchange.introduction(host),
             };
-            stream.downstream = exchange.receive_request(host, id);
+            stream.downstream = exchange.receive_request(host, introduction);
             side.publish(host, discovery::DOWNSTREAM_PEER, &stream.downstream);
         }
         if direction.faces_upstream() {
@@ -249,7 +257,7 @@ impl Plugin {
     /// The request has ended.
     pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
         self.on_done(host, stream);
-        if self.role == Role::MetadataExchange {
+        if self.setup.role == Role::MetadataExchange {
             return;
         }
         if let Way::Unknown = stream.way {
@@ -295,7 +303,7 @@ impl Plugin {
                 stats.tick();
             }
         }
-        let every = self.config.tcp_reporting_duration;
+        let every = self.setup.config.tcp_reporting_duration;
         self.since_report += self.tick();
         let due = !every.is_zero() && self.since_report >= every;
         if due {
@@ -328,7 +336,7 @@ impl Plugin {
     }
 
     /// Gives back what the host holds for this plugin, before it is dropped or configured anew.
-    pub fn release(&self, host: &impl Host) {
+    pub fn release(&self, host: &dyn Host) {
         for stats in self
             .sides
             .iter()
@@ -352,10 +360,12 @@ impl Plugin {
         };
         let mut read = Read::Nothing;
         if self.may_assume && self.directions.are_inbound() {
-            let id = Exchange::id_in_request(host);
-            read = Read::Id(id);
-            if id.is_some() {
-                return assumed(Direction::Inbound, read);
+            if let Some(exchange) = &mut self.side(host, Direction::Inbound).exchange {
+                let introduction = exchange.introduction(host);
+                read = Read::Introduction(introduction);
+                if introduction.id.is_some() {
+                    return assumed(Direction::Inbound, read);
+                }
             }
         } else if self.may_assume && self.directions.are_outbound() {
             let name = attributes::cluster_name(host);
@@ -372,45 +382,43 @@ impl Plugin {
         }
     }
 
-    fn side(&mut self, host: &impl Host, direction: Direction) -> &mut Side {
-        let Self {
-            role,
-            publishes,
-            config,
-            id,
-            introduction,
-            local,
-            sides,
-            ..
-        } = self;
+    #[inline]
+    fn side(&mut self, host: &dyn Host, direction: Direction) -> &mut Side {
+        let Self { setup, sides, .. } = self;
         let [inbound, outbound, waypoint] = sides;
         let side = match direction {
             Direction::Inbound => inbound,
             Direction::Outbound => outbound,
             Direction::Waypoint => waypoint,
         };
-        side.get_or_insert_with(|| {
-            let (exchanges, counts) = match role {
-                Role::Telemetry => (true, true),
-                Role::MetadataExchange => (true, false),
-                Role::Stats => (false, true),
-            };
-            let reporter = direction.reporter();
-            Side {
-                clusters: Clusters::default(),
-                exchange: exchanges.then(|| Exchange::new(id, introduction, config)),
-                publishes: *publishes,
-                skips_external: config.skip_external_clusters,
-                stats: counts.then(|| Stats::new(host, config, reporter, exchanges, local)),
-                started: counts
-                    .then(|| Started::new(host, config, reporter, local))
-                    .flatten(),
-                takes_first_byte: counts
-                    && config
-                        .extra_metrics
-                        .contains(&ExtraMetric::ResponseFirstByte),
-            }
-        })
+        side.get_or_insert_with(|| setup.side(host, direction))
+    }
+}
+
+impl Setup {
+    #[cold]
+    fn side(&self, host: &dyn Host, direction: Direction) -> Side {
+        let Self { config, local, .. } = self;
+        let (exchanges, counts) = match self.role {
+            Role::Telemetry => (true, true),
+            Role::MetadataExchange => (true, false),
+            Role::Stats => (false, true),
+        };
+        let reporter = direction.reporter();
+        Side {
+            clusters: Clusters::default(),
+            exchange: exchanges.then(|| Exchange::new(&self.id, &self.introduction, config)),
+            publishes: self.publishes,
+            skips_external: config.skip_external_clusters,
+            stats: counts.then(|| Stats::new(host, config, reporter, exchanges, local)),
+            started: counts
+                .then(|| Started::new(host, config, reporter, local))
+                .flatten(),
+            takes_first_byte: counts
+                && config
+                    .extra_metrics
+                    .contains(&ExtraMetric::ResponseFirstByte),
+        }
     }
 }
 
@@ -422,7 +430,7 @@ impl Side {
         };
         let name = match read {
             Read::Cluster(name) => name,
-            Read::Nothing | Read::Id(_) => attributes::cluster_name(host),
+            Read::Nothing | Read::Introduction(_) => attributes::cluster_name(host),
         };
         let cluster = self.clusters.find(host, name);
         cluster.outbound = true;

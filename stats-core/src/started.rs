@@ -20,7 +20,7 @@ pub struct Started {
 impl Started {
     /// Defines what is configured; nothing, where nothing is.
     pub fn new(
-        host: &impl Metrics,
+        host: &dyn Metrics,
         config: &Config,
         reporter: Reporter,
         local: &Workload,

@@ -16,7 +16,7 @@ use crate::connections::Connections;
 use crate::dimensions::{self, Facts, Outcome, Principals, Protocol, Reporter};
 use crate::discovery::{self, Discovery};
 use crate::exchange::{Peer, UnknownReason};
-use crate::host::{HeaderMap, Host, LogLevel, MetricId, MetricKind};
+use crate::host::{HeaderMap, Headers, Host, LogLevel, MetricId, MetricKind};
 use crate::metrics::{HttpMetric, MessageMetric};
 use crate::operation::Operations;
 use crate::plan::{Custom, Extras, Parts, Plan, PlannedMetric, PlannedValue};
@@ -105,7 +105,7 @@ impl Stats {
     /// Statistics that nothing has been counted in. `exchanged` says whether this filter exchanges
     /// metadata itself.
     pub fn new(
-        host: &impl Host,
+        host: &dyn Host,
         config: &Config,
         reporter: Reporter,
         exchanged: bool,
@@ -164,11 +164,7 @@ impl Stats {
         learned: Learned<'_>,
         messages: Messages,
     ) {
-        let protocol = if ended.has_content_type {
-            content_protocol(host)
-        } else {
-            Protocol::Http
-        };
+        let protocol = content_protocol(host);
         if protocol == Protocol::Grpc {
             self.report_messages(host, clusters, learned, messages, Some(ended));
         }
@@ -214,7 +210,7 @@ impl Stats {
 
     /// A request begins. Labels of the user's own on its messages, if it is of gRPC, are those of
     /// this moment.
-    pub fn begin(&mut self, host: &impl Host) -> Messages {
+    pub fn begin(&mut self, host: &dyn Host) -> Messages {
         let asks = self.plan.is_custom() && content_protocol(host) == Protocol::Grpc;
         Messages {
             reported: MessageCounts::default(),
@@ -292,14 +288,14 @@ impl Stats {
     }
 
     /// Gives back what the host holds.
-    pub fn release(&self, host: &impl Host) {
+    pub fn release(&self, host: &dyn Host) {
         self.query.forget(host);
         self.plan.release(host);
     }
 
     /// What the user's expressions say of the current request, as a number; `None` where it is new
     /// and there is no room for it.
-    fn custom(&mut self, host: &impl Host) -> Option<u32> {
+    fn custom(&mut self, host: &dyn Host) -> Option<u32> {
         if !self.plan.is_custom() {
             return self.nothing_custom;
         }
@@ -323,7 +319,7 @@ impl Stats {
         known(key.peer) && (self.reporter != Reporter::Waypoint || known(key.upstream))
     }
 
-    fn operation(&self, host: &impl Host) -> Option<u32> {
+    fn operation(&self, host: &dyn Host) -> Option<u32> {
         if self.operations.is_empty() {
             return None;
         }
@@ -457,7 +453,8 @@ impl Stats {
     }
 
     /// Adds a new label set; `None` where there is no room for it.
-    fn add(&mut self, host: &impl Host, key: SeriesKey) -> Option<u32> {
+    #[cold]
+    fn add(&mut self, host: &dyn Host, key: SeriesKey) -> Option<u32> {
         if !self.series.has_room() {
             return None;
         }
@@ -471,7 +468,8 @@ impl Stats {
 
     /// The success and the error series beside a new one, so that a query for them finds a zero and
     /// not nothing.
-    fn add_zeroes(&mut self, host: &impl Host, key: SeriesKey) {
+    #[cold]
+    fn add_zeroes(&mut self, host: &dyn Host, key: SeriesKey) {
         let grpc = key.outcome.protocol == Protocol::Grpc;
         for (response_code, status) in [(200, 0), (500, 13)] {
             let outcome = Outcome {
@@ -493,7 +491,8 @@ impl Stats {
         }
     }
 
-    fn add_messages(&mut self, host: &impl Host, key: SeriesKey) -> Option<u32> {
+    #[cold]
+    fn add_messages(&mut self, host: &dyn Host, key: SeriesKey) -> Option<u32> {
         if !self.messages.has_room() {
             return None;
         }
@@ -501,9 +500,10 @@ impl Stats {
         self.messages.add(key, metrics)
     }
 
+    #[cold]
     fn define(
         &self,
-        host: &impl Host,
+        host: &dyn Host,
         planned: &[PlannedMetric],
         key: &SeriesKey,
     ) -> Option<Vec<Option<MetricId>>> {
@@ -533,7 +533,8 @@ impl Stats {
         Some(planned.iter().map(define).collect())
     }
 
-    fn overflow(&mut self, host: &impl Host) -> u32 {
+    #[cold]
+    fn overflow(&mut self, host: &dyn Host) -> u32 {
         if let Some(number) = self.series.overflow() {
             return number;
         }
@@ -541,7 +542,8 @@ impl Stats {
         self.series.add_overflow(metrics)
     }
 
-    fn messages_overflow(&mut self, host: &impl Host) -> u32 {
+    #[cold]
+    fn messages_overflow(&mut self, host: &dyn Host) -> u32 {
         if let Some(number) = self.messages.overflow() {
             return number;
         }
@@ -549,11 +551,7 @@ impl Stats {
         self.messages.add_overflow(metrics)
     }
 
-    fn define_overflow(
-        &self,
-        host: &impl Host,
-        planned: &[PlannedMetric],
-    ) -> Vec<Option<MetricId>> {
+    fn define_overflow(&self, host: &dyn Host, planned: &[PlannedMetric]) -> Vec<Option<MetricId>> {
         let first = self.series.overflow().is_none() && self.messages.overflow().is_none();
         if first {
             Self::warn_of_overflow(host);
@@ -565,7 +563,7 @@ impl Stats {
         planned.iter().map(define).collect()
     }
 
-    fn warn_of_overflow(host: &impl Host) {
+    fn warn_of_overflow(host: &dyn Host) {
         host.log(
             LogLevel::Warn,
             "mixerless: max_series is reached: requests with a new label set are counted in the series whose \
@@ -573,7 +571,7 @@ impl Stats {
         );
     }
 
-    fn record_messages(&self, host: &impl Host, number: u32, new: MessageCounts) {
+    fn record_messages(&self, host: &dyn Host, number: u32, new: MessageCounts) {
         for (metric, id) in self.plan.messages.iter().zip(self.messages.metrics(number)) {
             let value = match metric.value {
                 PlannedValue::Messages(MessageMetric::RequestMessagesTotal) => new.request,
@@ -603,11 +601,11 @@ fn milliseconds(nanoseconds: u64) -> u64 {
 }
 
 /// What the current request's content type says that it speaks.
-fn content_protocol(host: &impl Host) -> Protocol {
+fn content_protocol(host: &(impl Headers + ?Sized)) -> Protocol {
     Protocol::of(host.header(HeaderMap::Request, "content-type"))
 }
 
-fn grpc_status(host: &impl Host) -> Option<i32> {
+fn grpc_status(host: &dyn Host) -> Option<i32> {
     let status = attributes::integer(host.attribute(attributes::GRPC_STATUS)?)?;
     i32::try_from(status).ok()
 }
@@ -624,7 +622,7 @@ impl MessageCounts {
 }
 
 /// Defines and records the gauge `build`: which version runs here.
-pub fn define_build(host: &impl Host, node: &Node, config: &Config) {
+pub fn define_build(host: &dyn Host, node: &Node, config: &Config) {
     let version = node
         .metadata
         .as_ref()

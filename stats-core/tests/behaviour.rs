@@ -136,7 +136,7 @@ fn principals_are_asked_for_once_per_downstream_connection() {
     assert_eq!(asks(&mock, &mut plugin), 2);
     assert_eq!(asks(&mock, &mut plugin), 0);
     // Another connection, without certificates.
-    mock.lists[0].1[8] = 8_i64.to_ne_bytes().to_vec();
+    mock.lists[0].1[7] = 8_i64.to_ne_bytes().to_vec();
     mock.attributes.retain(|path, _| !path.contains("uri_san"));
     assert_eq!(asks(&mock, &mut plugin), 2);
     let policies = counts(&mock, "connection_security_policy");
@@ -603,7 +603,6 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
     let mut mock = mock::inbound();
     mock.request
         .insert("content-type", b"application/grpc".to_vec());
-    mock.lists[0].1[7] = vec![1];
     mock.set("xds.cluster_name", b"inbound|9898||");
     mock.set_integer("connection.id", 7);
     let mut plugin = mock.plugin("", "");
@@ -654,7 +653,6 @@ fn a_label_on_messages_is_what_it_was_when_the_request_began() {
     let mut mock = mock::inbound();
     mock.request
         .insert("content-type", b"application/grpc".to_vec());
-    mock.lists[0].1[7] = vec![1];
     mock.set("xds.cluster_name", b"inbound|9898||");
     mock.set_integer("connection.id", 7);
     mock.typed("expr.path", b"/begun", "s");

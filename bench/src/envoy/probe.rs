@@ -12,6 +12,8 @@ use stats_core::host::HeaderMap;
 pub enum Call {
     /// Reads a header.
     Read(HeaderMap, &'static str),
+    /// Reads all headers.
+    ReadAll(HeaderMap),
     /// Sets a header.
     Write(HeaderMap, &'static str, &'static str),
     /// Removes a header.
@@ -50,11 +52,11 @@ const FRAME: &str = r#"
     (local.get $at))
   (func (export "proxy_on_context_create") (param i32 i32))
   (func (export "proxy_on_tick") (param i32))
-  (func (export "proxy_on_delete") (param i32))
 "#;
 
 const IMPORTS: &str = r#"
   (import "env" "proxy_get_header_map_value" (func $read (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_pairs" (func $read_all (param i32 i32 i32) (result i32)))
   (import "env" "proxy_replace_header_map_value" (func $write (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
   (import "env" "proxy_get_property" (func $attribute (param i32 i32 i32 i32) (result i32)))
@@ -63,12 +65,13 @@ const IMPORTS: &str = r#"
   (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))
 "#;
 
-/// Where a call leaves what it was answered.
-const ANSWER: &str = "(i32.const 0) (i32.const 4)";
+/// Where a call leaves what it was answered: the first word is not used, as the proxy takes an address
+/// of zero for nobody's wish to know.
+const ANSWER: &str = "(i32.const 4) (i32.const 8)";
 /// Where the ids of the two metrics are.
-const METRICS: [usize; 2] = [8, 12];
+const METRICS: [usize; 2] = [12, 16];
 /// Where the expressions' tokens are, one after the other.
-const TOKENS: usize = 16;
+const TOKENS: usize = 20;
 /// Where texts begin.
 const TEXTS: usize = 1024;
 
@@ -124,6 +127,10 @@ impl Text {
                     number(map)
                 )
             }
+            Call::ReadAll(map) => {
+                let map = number(map);
+                format!("(drop (call $read_all (i32.const {map}) {ANSWER}))\n")
+            }
             Call::Write(map, name, value) => {
                 let (name, value) = (self.place(name), self.place(value));
                 format!(
@@ -167,7 +174,7 @@ impl Text {
             let token = TOKENS + 4 * nth;
             format!(
                 "(drop (call $call {function} {expression} {ANSWER}))
-                 (i32.store (i32.const {token}) (i32.load (i32.load (i32.const 0))))\n"
+                 (i32.store (i32.const {token}) (i32.load (i32.load (i32.const 4))))\n"
             )
         });
         metrics.into_iter().chain(expressions).collect()

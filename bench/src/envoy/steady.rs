@@ -25,7 +25,9 @@ pub fn parts(direction: Direction) -> Vec<Part> {
         ("attributes", |call| {
             matches!(call, Call::Attribute(_) | Call::Evaluate(_))
         }),
-        ("header reads", |call| matches!(call, Call::Read(..))),
+        ("header reads", |call| {
+            matches!(call, Call::Read(..) | Call::ReadAll(_))
+        }),
         ("header writes", |call| {
             matches!(call, Call::Write(..) | Call::Remove(..))
         }),
@@ -59,12 +61,12 @@ pub fn all(direction: Direction) -> Probe {
         "sidecar~10.1.2.3~podinfo-6f8d4c7b9-x2x5z.test~test.svc.cluster.local",
         METADATA,
     );
+    let content_type = Call::Read(Request, "content-type");
     let records = [Call::Count, Call::Observe, Call::Observe, Call::Observe];
     match direction {
         Direction::Inbound => Probe {
             on_request_headers: vec![
-                Call::Read(Request, ID_HEADER),
-                Call::Read(Request, METADATA_HEADER),
+                Call::ReadAll(Request),
                 Call::Remove(Request, METADATA_HEADER),
                 Call::Remove(Request, ID_HEADER),
             ],
@@ -72,7 +74,11 @@ pub fn all(direction: Direction) -> Probe {
                 Call::Write(Response, ID_HEADER, id),
                 Call::Write(Response, METADATA_HEADER, metadata),
             ],
-            on_log: [&[Call::Evaluate(attributes::INBOUND)][..], &records].concat(),
+            on_log: [
+                &[Call::Evaluate(attributes::INBOUND), content_type][..],
+                &records,
+            ]
+            .concat(),
         },
         Direction::Outbound => Probe {
             on_request_headers: vec![
@@ -85,7 +91,11 @@ pub fn all(direction: Direction) -> Probe {
                 Call::Remove(Response, METADATA_HEADER),
                 Call::Remove(Response, ID_HEADER),
             ],
-            on_log: [&[Call::Evaluate(attributes::OUTBOUND_PLAIN)][..], &records].concat(),
+            on_log: [
+                &[Call::Evaluate(attributes::OUTBOUND_PLAIN), content_type][..],
+                &records,
+            ]
+            .concat(),
         },
     }
 }

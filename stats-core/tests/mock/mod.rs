@@ -92,14 +92,12 @@ pub fn outbound() -> Mock {
     mock
 }
 
-/// What the expressions have in common: code, flags, duration, sizes, cluster, route, and whether
-/// there is a content type.
+/// What the expressions have in common: code, flags, duration, sizes, cluster, route and connection.
 pub fn ended(code: i64, cluster: &str) -> Vec<Vec<u8>> {
     let integers = [code, 0, 4_200_000, 300, 500];
     let mut list: Vec<_> = integers.iter().map(|i| i.to_ne_bytes().to_vec()).collect();
     list.push(cluster.into());
     list.push(b"default".to_vec());
-    list.push(vec![0]);
     list.push(CONNECTION.to_ne_bytes().to_vec());
     list
 }
@@ -226,7 +224,7 @@ impl Mock {
         }
     }
 
-    fn headers(&self, map: HeaderMap) -> &BTreeMap<&'static str, Vec<u8>> {
+    fn map(&self, map: HeaderMap) -> &BTreeMap<&'static str, Vec<u8>> {
         match map {
             HeaderMap::Request => &self.request,
             HeaderMap::Response => &self.response,
@@ -237,7 +235,12 @@ impl Mock {
 impl Headers for Mock {
     fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
         self.note(|| format!("get {map:?} {name}"));
-        self.headers(map).get(name).map(Vec::as_slice)
+        self.map(map).get(name).map(Vec::as_slice)
+    }
+
+    fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
+        self.note(|| format!("get {map:?} {}", names.join(" ")));
+        names.map(|name| self.map(map).get(name).map(Vec::as_slice))
     }
 
     fn set_header(&self, map: HeaderMap, name: &str, _value: &[u8]) {

@@ -11,7 +11,7 @@ use crate::fixture::{REQUESTS, get, module_lines, page_after, sum};
 const WRONG: [(&str, &str, &[&str]); 14] = [
     ("reporter: x", "$", &["not JSON"]),
     (r#"{"reporter": "UNSPECIFIED""#, "$", &["not JSON"]),
-    ("[]", "$", &["found []", "an object"]),
+    ("[]", "$", &["found a list", "an object"]),
     (
         r#"{"reporter": "GATEWAY"}"#,
         "$.reporter",
