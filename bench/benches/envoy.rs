@@ -6,7 +6,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use bench::envoy::fleet::Effort;
+use bench::envoy::fleet::{COPIES, Effort};
 use bench::envoy::subject::OtherModule;
 use bench::envoy::{cost, latency, memory, new_series, scaling, start};
 use bench::report::Report;
@@ -26,11 +26,15 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     fleets: u32,
     /// Rounds; in each, every subject has one burst.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Requests in a burst.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..))]
     burst: u32,
+    /// Copies of each subject in its chain, for the section `cost`. Ten bring small costs out of the
+    /// noise; the first one costs more than the rest, as it finds the processor's caches cold.
+    #[arg(long, default_value_t = COPIES, value_parser = clap::value_parser!(u32).range(1..))]
+    copies: u32,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -75,7 +79,9 @@ async fn main() -> Result<()> {
             continue;
         }
         match section {
-            Section::Cost => cost::run(&mut report, effort, &arguments.module).await?,
+            Section::Cost => {
+                cost::run(&mut report, effort, arguments.copies, &arguments.module).await?;
+            }
             Section::Scaling => scaling::run(&mut report, effort).await?,
             Section::NewSeries => new_series::run(&mut report).await?,
             Section::Memory => memory::run(&mut report).await?,

@@ -27,17 +27,17 @@ pub const MODULE_BYTES: u64 = 232_000;
 pub const LABEL_SET_BYTES: u64 = 430;
 
 /// Native instructions of the core for a steady inbound request.
-pub const INBOUND_INSTRUCTIONS: u64 = 1_850;
+pub const INBOUND_INSTRUCTIONS: u64 = 2_050;
 /// Native instructions of the core for a steady outbound request.
 pub const OUTBOUND_INSTRUCTIONS: u64 = 2_590;
 /// Native instructions of the core for a steady request behind an exchange.
 pub const STATS_ALONE_INSTRUCTIONS: u64 = 1_460;
 /// Native instructions of the core for a steady request with everything on.
-pub const EXTRAS_INSTRUCTIONS: u64 = 3_200;
+pub const EXTRAS_INSTRUCTIONS: u64 = 3_640;
 /// Native instructions of the core for a request that makes a new series of each metric.
 pub const NEW_SERIES_INSTRUCTIONS: u64 = 60_300;
 /// Native instructions of the core for a request of a peer that is not known.
-pub const NEW_PEER_INSTRUCTIONS: u64 = 39_300;
+pub const NEW_PEER_INSTRUCTIONS: u64 = 43_800;
 /// Native instructions to read an operator's configuration.
 pub const CONFIGURATION_INSTRUCTIONS: u64 = 105_000;
 /// Native instructions to read a configuration of 500 entries.

@@ -26,14 +26,22 @@ const ADDED_LABELS: [&str; 4] = ["method", "path", "request_operation", "peer_un
 ///
 /// # Errors
 /// When an Envoy does not start, or does not count what it should.
-pub async fn run(report: &mut Report, effort: Effort, others: &[OtherModule]) -> Result<()> {
-    let [inbound, outbound] = Direction::ALL;
-    let inbound = Measured::of(inbound, effort, others).await?;
-    let outbound = Measured::of(outbound, effort, others).await?;
+pub async fn run(
+    report: &mut Report,
+    effort: Effort,
+    copies: u32,
+    others: &[OtherModule],
+) -> Result<()> {
+    let [inbound, outbound] = Direction::ALL.map(|direction| Terrain {
+        copies,
+        ..Terrain::usual(direction)
+    });
+    let inbound = Measured::of(&inbound, effort, others).await?;
+    let outbound = Measured::of(&outbound, effort, others).await?;
 
     report.heading("Cost");
     report.text(&format!(
-        "Microseconds of Envoy's CPU time per request and copy, with ten copies in the chain, and as a \
+        "Microseconds of Envoy's CPU time per request and copy, copies in the chain: {copies}, and as a \
          multiple of the native logger's in the same Envoy: median of {} Envoys, and the range. The \
          native logger has its peer labels written into its configuration; the second one reads \
          them from the request, as where peers differ. The cost of making them known is in neither.",
@@ -98,14 +106,15 @@ struct Measured {
 }
 
 impl Measured {
-    async fn of(direction: Direction, effort: Effort, others: &[OtherModule]) -> Result<Self> {
+    async fn of(terrain: &Terrain, effort: Effort, others: &[OtherModule]) -> Result<Self> {
+        let direction = terrain.direction;
         let directory = TempDir::with_prefix("bench-")?;
         let subjects = subjects(direction, others, directory.path())?;
         let mut fleets = Vec::new();
         for nth in 1..=effort.fleets {
             let name = direction.name();
             progress(&format!("cost, {name}: Envoy {nth} of {}", effort.fleets));
-            let mut fleet = Fleet::start(&Terrain::usual(direction), &subjects).await?;
+            let mut fleet = Fleet::start(terrain, &subjects).await?;
             fleets.push(fleet.costs(&Requests::default(), effort).await?);
             fleet.check().await?;
         }
