@@ -18,8 +18,8 @@ use wasmtime::{
 use crate::recorded::{Call, Calls, Recorded};
 use crate::subjects::{Scenario, WARM_UP};
 
-/// The context of the plugin; those of requests follow.
-const ROOT: u32 = 1;
+/// The first context, that of the plugin; those of requests follow.
+const FIRST_CONTEXT: u32 = 1;
 
 /// How many headers callbacks are told of.
 const HEADERS: u32 = 10;
@@ -74,7 +74,8 @@ impl Compiled {
             memory: None,
             allocate: None,
             buffers: 0,
-            open: ROOT,
+            root: FIRST_CONTEXT,
+            open: FIRST_CONTEXT,
         };
         let mut store = Store::new(&self.engine, proxy);
         store.set_fuel(u64::MAX)?;
@@ -87,9 +88,10 @@ impl Compiled {
         let mut vm = Vm {
             store,
             instance,
-            context: ROOT,
+            context: FIRST_CONTEXT,
             callbacks: 0,
         };
+        vm.enter::<_, ()>("_initialize", ())?;
         vm.configure()?;
         for _ in 0..WARM_UP {
             vm.request()?;
@@ -161,12 +163,24 @@ impl Vm {
         })
     }
 
+    /// The proxy puts another plugin of the same configuration in the place of this one.
+    ///
+    /// # Errors
+    /// Where the module traps or refuses the configuration.
+    pub fn replace_plugin(&mut self) -> Result<()> {
+        self.context += 1;
+        let context = self.context;
+        let proxy = self.store.data_mut();
+        (proxy.root, proxy.open) = (context, context);
+        self.configure()
+    }
+
     fn configure(&mut self) -> Result<()> {
-        self.enter::<_, ()>("_initialize", ())?;
-        self.enter::<_, ()>("proxy_on_context_create", (ROOT, 0_u32))?;
-        let started = self.enter("proxy_on_vm_start", (ROOT, 0_u32))?;
+        let root = self.store.data().root;
+        self.enter::<_, ()>("proxy_on_context_create", (root, 0_u32))?;
+        let started = self.enter("proxy_on_vm_start", (root, 0_u32))?;
         let size = self.store.data().configuration.len() as u32;
-        let configured = self.enter("proxy_on_configure", (ROOT, size))?;
+        let configured = self.enter("proxy_on_configure", (root, size))?;
         for answer in [started, configured] {
             ensure!(answer != Some(0_u32), "the module refuses to start");
         }
@@ -179,7 +193,8 @@ impl Vm {
     /// Where the module traps.
     pub fn drop_request(&mut self) -> Result<()> {
         self.begin_request()?;
-        self.store.data_mut().open = ROOT;
+        let proxy = self.store.data_mut();
+        proxy.open = proxy.root;
         Ok(())
     }
 
@@ -188,15 +203,18 @@ impl Vm {
     /// # Errors
     /// Where the module traps.
     pub fn tick(&mut self) -> Result<()> {
-        self.enter::<_, ()>("proxy_on_tick", ROOT)?;
+        let root = self.store.data().root;
+        self.enter::<_, ()>("proxy_on_tick", root)?;
         Ok(())
     }
 
     fn begin_request(&mut self) -> Result<u32> {
         self.context += 1;
         let context = self.context;
-        self.store.data_mut().open = context;
-        self.enter::<_, ()>("proxy_on_context_create", (context, ROOT))?;
+        let proxy = self.store.data_mut();
+        proxy.open = context;
+        let root = proxy.root;
+        self.enter::<_, ()>("proxy_on_context_create", (context, root))?;
         self.enter::<_, u32>("proxy_on_request_headers", (context, HEADERS, 1_u32))?;
         Ok(context)
     }
@@ -253,7 +271,9 @@ struct Proxy {
     /// Likewise: the module's own memory for what is handed over.
     allocate: Option<TypedFunc<u32, u32>>,
     buffers: u64,
-    /// The context of the one request that there is.
+    /// The context of the plugin.
+    root: u32,
+    /// The context of the one request that there is; the plugin's where there is none.
     open: u32,
 }
 
@@ -354,7 +374,8 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
             ("env", "proxy_set_effective_context") => {
                 linker.func_wrap(from, name, |proxy: Proxied, context: u32| {
                     proxy.data().recorded.count(Call::SetEffectiveContext);
-                    let is_there = [ROOT, proxy.data().open].contains(&context);
+                    let Proxy { root, open, .. } = *proxy.data();
+                    let is_there = [root, open].contains(&context);
                     if is_there { OK } else { BAD_ARGUMENT }
                 })
             }

@@ -120,3 +120,17 @@ fn requests_that_are_never_logged_leave_nothing_behind() {
     // A table in which much comes and goes may grow a step further than its contents ask for.
     assert_eq!(used[20], used[59], "{used:?}");
 }
+
+#[test]
+fn plugins_that_were_replaced_leave_nothing_behind() {
+    let mut vm = MODULE.start(&INBOUND).unwrap();
+    let mut pass = || {
+        vm.replace_plugin().unwrap();
+        vm.cost(1, |_, _| {}).unwrap();
+        vm.tick().unwrap();
+        vm.memory_bytes()
+    };
+    // The recorded proxy has room for the expressions of so many.
+    let used: Vec<u64> = (0..30).map(|_| pass()).collect();
+    assert_eq!(used[3], used[29], "{used:?}");
+}

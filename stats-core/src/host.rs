@@ -108,6 +108,10 @@ pub trait Log {
 }
 
 /// A whole host.
+///
+/// What is on the way of every request is generic over it, and compiled with the host. What runs once
+/// per plugin, series or peer takes a `&dyn Host`, and is compiled once and small: a proxy compiles all
+/// of a module before it starts.
 pub trait Host: Headers + Attributes + Metrics + Clock + Log {}
 
 impl<T: Headers + Attributes + Metrics + Clock + Log> Host for T {}
