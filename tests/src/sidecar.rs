@@ -50,6 +50,7 @@ pub struct SidecarBuilder {
     http_filters: Vec<Value>,
     filters_behind: Vec<Value>,
     access_log: Option<String>,
+    logs_open_requests: bool,
     other: Option<Box<SidecarBuilder>>,
     listen: SocketAddr,
     metrics: SocketAddr,
@@ -226,6 +227,13 @@ impl SidecarBuilder {
         self
     }
 
+    /// Has requests logged when they begin, and every 50 ms while they are open. Envoy takes every filter of ours for an
+    /// access logger too.
+    pub fn logs_open_requests(mut self) -> Self {
+        self.logs_open_requests = true;
+        self
+    }
+
     /// Has the same Envoy also carry the other direction, as a pod's sidecar does. Node, metrics, labels and options
     /// are this one's.
     pub fn and(mut self, other: Self) -> Self {
@@ -342,6 +350,7 @@ impl SidecarBuilder {
             http_filters: Vec::new(),
             filters_behind: Vec::new(),
             access_log: None,
+            logs_open_requests: false,
             other: None,
             listen: any_port,
             metrics: any_port,

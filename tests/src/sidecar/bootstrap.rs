@@ -167,6 +167,12 @@ fn traffic_listener(side: &Side) -> Result<Value> {
     if let Some(format) = &sidecar.access_log {
         manager["typed_config"]["access_log"] = json!([access_log(format)]);
     }
+    if sidecar.logs_open_requests {
+        manager["typed_config"]["access_log_options"] = json!({
+            "flush_access_log_on_new_request": true,
+            "access_log_flush_interval": "0.05s",
+        });
+    }
     let mut filter_chain = json!({ "filters": [manager] });
     if let (Direction::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
         filter_chain["transport_socket"] = json!({

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use harness::client::request;
-use harness::{App, Client, Mesh, Sidecar, SidecarBuilder, Upstream};
+use harness::{App, Client, Mesh, Sidecar, SidecarBuilder, Upstream, eventually};
 use http_body_util::Full;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 
 use crate::expected::{assert_counted, inbound, outbound};
+use crate::peer::{self, ID};
 
 #[tokio::test]
 async fn a_request_without_a_peer_is_counted_once() {
@@ -54,6 +55,35 @@ async fn each_status_is_a_series_of_its_own() {
     let status = |code| inbound(&[("response_code", code)]);
     let expected = [(status("204"), 1), (status("404"), 1), (status("503"), 2)];
     assert_counted(&sidecar.page_after(4).await.unwrap(), &expected);
+}
+
+#[tokio::test]
+async fn a_request_that_is_logged_while_it_is_open_is_counted_once_at_its_end() {
+    let app = App::start().await.unwrap();
+    let sidecar = SidecarBuilder::inbound()
+        .upstream(Upstream::At(app.address()))
+        .access_log("%ACCESS_LOG_TYPE%")
+        .logs_open_requests()
+        .start()
+        .await
+        .unwrap();
+    let mut from_cart = peer::request_of("cart-1", peer::workload("shop", "cart"));
+    *from_cart.uri_mut() = "http://podinfo:9898/delay/300".parse().unwrap();
+
+    let response = client(&sidecar).await.send(from_cart).await.unwrap();
+
+    assert!(response.headers.contains_key(ID), "the exchange went on");
+    let of_cart = inbound(&peer::source("shop", "cart"));
+    assert_counted(&sidecar.page_after(1).await.unwrap(), &[(of_cart, 1)]);
+    let logged = eventually("the request's end is logged", async || {
+        let logged = sidecar.access_log()?;
+        let has_ended = logged.iter().any(|line| line == "DownstreamEnd");
+        Ok(has_ended.then_some(logged))
+    });
+    let logged = logged.await.unwrap();
+    for kind in ["DownstreamStart", "DownstreamPeriodic"] {
+        assert!(logged.iter().any(|line| line == kind), "{logged:?}");
+    }
 }
 
 #[tokio::test]
