@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what is measured is set up by tests")]
 
+use bench::engine::Compiled;
 use bench::envoy::fleet::Direction;
 use bench::envoy::probe;
 use bench::envoy::steady;
@@ -54,6 +55,22 @@ fn an_inbound_probe_makes_the_calls_of_a_steady_request() {
 #[test]
 fn an_outbound_probe_makes_the_calls_of_a_steady_request() {
     has_the_calls(Direction::Outbound, &OUTBOUND);
+}
+
+/// A call that is answered with nothing costs less than one that is answered.
+#[test]
+fn a_probe_is_handed_over_as_much_as_the_module() {
+    for (direction, scenario) in [
+        (Direction::Inbound, INBOUND),
+        (Direction::Outbound, OUTBOUND),
+    ] {
+        let probe = steady::all(direction).module().unwrap();
+        let [probe, module] = [Compiled::new(&probe), Compiled::load()].map(|compiled| {
+            let mut vm = compiled.unwrap().start(&scenario).unwrap();
+            vm.cost(1, |_, _| {}).unwrap().buffers
+        });
+        assert_eq!(probe, module, "{}", scenario.name);
+    }
 }
 
 #[test]

@@ -151,10 +151,10 @@ extern "C" fn proxy_on_tick(root: u32) {
             // SAFETY: this takes the place of the only other one.
             host = unsafe { ProxyWasm::new() };
             let is_open = host.turn_to(*context);
-            match (is_open, reports) {
-                (true, true) => plugin.on_report(&host, stream),
-                (true, false) => {}
-                (false, _) => plugin.on_done(&host, stream),
+            if !is_open {
+                plugin.on_done(&host, stream);
+            } else if reports {
+                plugin.on_report(&host, stream);
             }
             is_open
         });

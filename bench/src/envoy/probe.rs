@@ -52,6 +52,7 @@ const FRAME: &str = r#"
     (local.get $at))
   (func (export "proxy_on_context_create") (param i32 i32))
   (func (export "proxy_on_tick") (param i32))
+  (func (export "mixerless_allocations") (result i32) (i32.const 0))
 "#;
 
 const IMPORTS: &str = r#"
