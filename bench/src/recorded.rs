@@ -13,7 +13,7 @@ use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 use stats_core::host::{
     Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
 };
-use stats_core::proto::{Kind, ListValue, Metadata, Node, Struct, Value, text_value};
+use stats_core::proto::{Kind, List, Metadata, Node, Struct, Value};
 use stats_core::workload::Workload;
 
 use crate::peers;
@@ -529,21 +529,12 @@ fn cluster_metadata() -> Vec<u8> {
         ("name", "podinfo"),
         ("namespace", "shop"),
     ];
-    let fields = service.map(|(key, text)| (key.to_owned(), text_value(text)));
-    let service = Kind::StructValue(Struct {
-        fields: fields.into(),
+    let service = service.map(|(key, text)| (key, Kind::Text(text.to_owned())));
+    let kind = Some(Kind::Struct(service.into_iter().collect()));
+    let services = Kind::List(List {
+        values: vec![Value { kind }],
     });
-    let services = Kind::ListValue(ListValue {
-        values: vec![Value {
-            kind: Some(service),
-        }],
-    });
-    let services = Value {
-        kind: Some(services),
-    };
-    let fields = [("services".to_owned(), services)].into();
-    let filter_metadata = [("istio".to_owned(), Struct { fields })].into();
-    Metadata { filter_metadata }.encode_to_vec()
+    Metadata::of_istio(Struct::from_iter([("services", services)])).encode_to_vec()
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Plugin {
         let mut labels: BTreeSet<String> = config
             .metrics
             .iter()
-            .flat_map(|metric| metric.dimensions.keys().cloned())
+            .flat_map(|metric| metric.dimensions.iter().map(|(label, _)| label.clone()))
             .collect();
         if !config.request_operations.is_empty() {
             labels.insert(operation::LABEL.to_owned());

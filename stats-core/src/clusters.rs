@@ -2,14 +2,15 @@
 //! What a service is made of is in [`service`](crate::service).
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
-use hashbrown::HashTable;
 use prost::Message;
 
 use crate::attributes;
 use crate::bytes::{Hashing, same};
 use crate::host::Attributes;
+use crate::places::Places;
 use crate::proto::{Kind, Metadata, Struct};
 use crate::service::Cluster;
 
@@ -19,7 +20,10 @@ use crate::service::Cluster;
 /// after every tick.
 #[derive(Default)]
 pub struct Clusters {
-    known: HashTable<KnownCluster>,
+    places: Places,
+    known: Vec<KnownCluster>,
+    /// The cluster that was found last: often the next one too.
+    last: usize,
     now: u32,
 }
 
@@ -50,40 +54,65 @@ impl Clusters {
     }
 
     /// The current request's cluster, which has this name; empty for none.
-    pub fn find(&mut self, host: &impl Attributes, name: &[u8]) -> &mut KnownCluster {
-        let Self { known, now } = self;
-        let now = *now;
-        let hash = |name: &[u8]| Hashing::default().hash_one(name);
-        let is = |known: &KnownCluster| same(&known.name, name);
-        let look = || match name {
+    #[inline]
+    pub fn find(&mut self, host: &dyn Attributes, name: &[u8]) -> &mut KnownCluster {
+        let last = self.known.get(self.last);
+        if !last.is_some_and(|last| last.looked_at == self.now && same(&last.name, name)) {
+            self.last = self.look(host, name);
+        }
+        // There is one at each place that `look` returns.
+        &mut self.known[self.last]
+    }
+
+    /// The place of the cluster with this name, which is known and up to date from here on.
+    fn look(&mut self, host: &dyn Attributes, name: &[u8]) -> usize {
+        let hash = Hashing::default().hash_one(name);
+        let Self { places, known, .. } = self;
+        let is = |at: u32| {
+            known
+                .get(at as usize)
+                .is_some_and(|known| same(&known.name, name))
+        };
+        let at = places.find(hash, is).map(|at| at as usize);
+        if let Some(at) = at
+            && known[at].looked_at == self.now
+        {
+            return at;
+        }
+        let metadata = match name {
             b"" => b"",
             _ => host
                 .attribute(attributes::CLUSTER_METADATA)
                 .unwrap_or_default(),
         };
-        if known.len() >= LIMIT && known.find(hash(name), is).is_none() {
-            // Clusters come and go with the control plane; the few in use are back at once.
-            known.clear();
-        }
-        let known = known.entry(hash(name), is, |known| hash(&known.name));
-        let known = known.or_insert_with(|| KnownCluster::read(name, look(), now));
-        let known = known.into_mut();
-        if known.looked_at != now {
-            let metadata = look();
-            if *known.metadata == *metadata {
-                known.looked_at = now;
-            } else {
-                *known = KnownCluster::read(name, metadata, now);
+        match at {
+            Some(at) if *known[at].metadata == *metadata => {
+                known[at].looked_at = self.now;
+                at
+            }
+            Some(at) => {
+                known[at] = KnownCluster::read(name, metadata, self.now);
+                at
+            }
+            None => {
+                if known.len() >= LIMIT {
+                    // Clusters come and go with the control plane; the few in use are back at once.
+                    known.clear();
+                    *places = Places::default();
+                }
+                let at = known.len();
+                known.push(KnownCluster::read(name, metadata, self.now));
+                places.insert(hash, at as u32);
+                at
             }
         }
-        known
     }
 }
 
 impl KnownCluster {
     fn read(name: &[u8], bytes: &[u8], now: u32) -> Self {
         let metadata = Metadata::decode(bytes).unwrap_or_default();
-        let istio = metadata.filter_metadata.get("istio");
+        let istio = metadata.istio();
         Self {
             name: name.into(),
             looked_at: now,
@@ -98,9 +127,8 @@ impl KnownCluster {
 }
 
 fn is_true(fields: Option<&Struct>, key: &str) -> bool {
-    let value = fields.and_then(|fields| fields.fields.get(key));
     matches!(
-        value.and_then(|value| value.kind.as_ref()),
-        Some(Kind::BoolValue(true))
+        fields.and_then(|fields| fields.get(key)),
+        Some(Kind::Bool(true))
     )
 }

@@ -4,17 +4,15 @@
 //! warning, so that a configuration written for another version does not stop telemetry.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use serde_json::{Map, Value};
-
 use crate::dimensions::LABELS;
 use crate::host::MetricKind;
+use crate::json::{self, Json};
 use crate::metrics::{self, ExtraMetric};
 use crate::operation::Operations;
 use crate::sources::PeerSource;
@@ -90,7 +88,7 @@ pub struct MetricOverride {
     /// The metric's name behind the prefix; empty means all.
     pub name: String,
     /// Labels to override or to add, with the CEL expressions of their values.
-    pub dimensions: BTreeMap<String, String>,
+    pub dimensions: Vec<(String, String)>,
     /// Labels to remove.
     pub tags_to_remove: Vec<String>,
     /// Whether the metric is not recorded at all.
@@ -279,9 +277,11 @@ impl Config {
                 problem: format!("more than {MAX_CONDITIONS} entries with a match: join some"),
             });
         }
-        let mut names = BTreeSet::new();
+        let mut names = Vec::new();
         self.definitions.retain(|definition| {
-            if !names.insert(definition.name.clone()) {
+            let twice = names.contains(&definition.name);
+            names.push(definition.name.clone());
+            if twice {
                 warnings.push(format!(
                     "configuration at $.definitions: {:?} is defined twice; the first counts",
                     definition.name
@@ -309,11 +309,8 @@ impl Config {
                 ));
             }
         }
-        let added = self
-            .metrics
-            .iter()
-            .flat_map(|entry| entry.dimensions.keys());
-        for label in added {
+        let added = self.metrics.iter().flat_map(|entry| &entry.dimensions);
+        for (label, _) in added {
             let hides = |other: &&str| other != label && other.ends_with(label.as_str());
             if let Some(other) = LABELS.into_iter().find(hides) {
                 warnings.push(format!(
@@ -373,7 +370,7 @@ impl MetricOverride {
 /// The fields of an object that nobody has taken yet.
 struct Fields {
     path: String,
-    fields: Map<String, Value>,
+    fields: Vec<(String, Json)>,
 }
 
 impl Fields {
@@ -399,10 +396,10 @@ impl Fields {
 
     /// Takes a field by its `snake_case` name, or the same in `camelCase`.
     fn take(&mut self, name: &str) -> Option<Field> {
-        let snake = self.fields.remove(name);
-        let value = snake.or_else(|| self.fields.remove(&camel_case(name)))?;
+        let snake = json::take(&mut self.fields, name);
+        let value = snake.or_else(|| json::take(&mut self.fields, &camel_case(name)))?;
         let path = format!("{}.{name}", self.path);
-        (value != Value::Null).then_some(Field { path, value })
+        (value != Json::Null).then_some(Field { path, value })
     }
 
     fn warn_of_the_rest(self, warnings: &mut Vec<String>) {
@@ -418,19 +415,20 @@ impl Fields {
 /// One value, and where it stands.
 struct Field {
     path: String,
-    value: Value,
+    value: Json,
 }
 
 impl Field {
     fn boolean(self) -> Result<bool, ConfigError> {
-        self.value
-            .as_bool()
-            .ok_or_else(|| self.mismatch("true or false"))
+        match self.value {
+            Json::Bool(value) => Ok(value),
+            _ => Err(self.mismatch("true or false")),
+        }
     }
 
     fn text(self) -> Result<String, ConfigError> {
         match self.value {
-            Value::String(text) => Ok(text),
+            Json::Text(text) => Ok(text),
             _ => Err(self.mismatch("a text")),
         }
     }
@@ -438,8 +436,8 @@ impl Field {
     /// A whole number from zero; protobuf's JSON may write it as text.
     fn count(self) -> Result<usize, ConfigError> {
         let number = match &self.value {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64(),
+            Json::Text(text) => text.parse().ok(),
+            other => other.count(),
         };
         number
             .and_then(|number| usize::try_from(number).ok())
@@ -449,14 +447,14 @@ impl Field {
     /// What can be a metric's or a label's name.
     fn name(self) -> Result<String, ConfigError> {
         match &self.value {
-            Value::String(text) if is_name(text) => Ok(text.clone()),
+            Json::Text(text) if is_name(text) => Ok(text.clone()),
             _ => Err(self.mismatch("letters, digits and _, no digit first")),
         }
     }
 
     /// A protobuf duration.
     fn duration(self) -> Result<Duration, ConfigError> {
-        let text = self.value.as_str().and_then(|text| text.strip_suffix('s'));
+        let text = self.value.text().and_then(|text| text.strip_suffix('s'));
         let parsed = text.and_then(|seconds| {
             let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
             let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -494,8 +492,8 @@ impl Field {
         let by_name = |text: &str| values.iter().find(|(name, _)| *name == text);
         let by_number = |number: u64| values.get(usize::try_from(number).ok()?);
         let found = match &self.value {
-            Value::String(text) => by_name(text),
-            other => other.as_u64().and_then(by_number),
+            Json::Text(text) => by_name(text),
+            other => other.count().and_then(by_number),
         };
         match found {
             Some((_, value)) => Ok(*value),
@@ -511,7 +509,7 @@ impl Field {
     ) -> Result<T, ConfigError> {
         let found = values
             .into_iter()
-            .find(|value| self.value.as_str() == Some(name(*value)));
+            .find(|value| self.value.text() == Some(name(*value)));
         found.ok_or_else(|| self.mismatch(&one_of(values.map(name))))
     }
 
@@ -519,19 +517,32 @@ impl Field {
         self,
         mut read: impl FnMut(Self) -> Result<T, ConfigError>,
     ) -> Result<Vec<T>, ConfigError> {
-        let Value::Array(values) = self.value else {
+        let mut list = Vec::new();
+        self.each(&mut |element| {
+            list.push(read(element)?);
+            Ok(())
+        })?;
+        Ok(list)
+    }
+
+    /// Reads each element of a list.
+    fn each(
+        self,
+        read: &mut dyn FnMut(Self) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let Json::List(values) = self.value else {
             return Err(self.mismatch("a list"));
         };
-        let fields = values.into_iter().enumerate().map(|(at, value)| Self {
-            path: format!("{}[{at}]", self.path),
-            value,
-        });
-        fields.map(&mut read).collect()
+        for (at, value) in values.into_iter().enumerate() {
+            let path = format!("{}[{at}]", self.path);
+            read(Self { path, value })?;
+        }
+        Ok(())
     }
 
     fn object(self) -> Result<Fields, ConfigError> {
         match self.value {
-            Value::Object(fields) => Ok(Fields {
+            Json::Object(fields) => Ok(Fields {
                 path: self.path,
                 fields,
             }),
@@ -540,17 +551,17 @@ impl Field {
     }
 
     /// Label names and expressions.
-    fn dimensions(self) -> Result<BTreeMap<String, String>, ConfigError> {
+    fn dimensions(self) -> Result<Vec<(String, String)>, ConfigError> {
         let Fields { path, fields } = self.object()?;
-        let mut dimensions = BTreeMap::new();
+        let mut dimensions = Vec::new();
         for (label, value) in fields {
             let path = format!("{path}[{label:?}]");
             let name = Self {
                 path: path.clone(),
-                value: Value::String(label),
+                value: Json::Text(label),
             }
             .name()?;
-            dimensions.insert(name, Self { path, value }.text()?);
+            dimensions.push((name, Self { path, value }.text()?));
         }
         Ok(dimensions)
     }
@@ -565,7 +576,7 @@ impl Field {
             operations.add(&template).map_err(|wanted| {
                 Self {
                     path,
-                    value: Value::String(template),
+                    value: Json::Text(template),
                 }
                 .mismatch(wanted)
             })?;
@@ -575,17 +586,14 @@ impl Field {
 
     fn mismatch(self, wanted: &str) -> ConfigError {
         let found = match &self.value {
-            Value::Null => "null".into(),
-            Value::Bool(value) => value.to_string(),
-            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(whole), _) => whole.to_string(),
-                (_, Some(whole)) => whole.to_string(),
-                // To print these takes the module some kilobytes.
-                (None, None) => "a number with a fraction or an exponent".into(),
-            },
-            Value::String(text) => quoted(text),
-            Value::Array(_) => "a list".into(),
-            Value::Object(_) => "an object".into(),
+            Json::Null => "null".into(),
+            Json::Bool(value) => value.to_string(),
+            Json::Whole(number) => number.to_string(),
+            Json::Negative(number) => number.to_string(),
+            Json::Fraction => "a number with a fraction or an exponent".into(),
+            Json::Text(text) => quoted(text),
+            Json::List(_) => "a list".into(),
+            Json::Object(_) => "an object".into(),
         };
         ConfigError {
             path: self.path,
@@ -680,7 +688,7 @@ mod tests {
             }]),
             metrics: Vec::from([MetricOverride {
                 name: text("mine"),
-                dimensions: [(text("a"), text("2")), (text("b"), text("1"))].into(),
+                dimensions: [(text("b"), text("1")), (text("a"), text("2"))].into(),
                 tags_to_remove: Vec::from([text("reporter")]),
                 drop: true,
                 condition: text("true"),

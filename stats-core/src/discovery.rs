@@ -4,15 +4,11 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use prost::Message;
-
 use crate::attributes;
 use crate::config::Config;
 use crate::exchange::{Peer, PeerCache};
 use crate::host::{Attributes, HeaderMap, Headers};
-use crate::proto::Struct;
 use crate::sources::{self, PeerSource};
-use crate::workload::Workload;
 
 /// The filter state `wasm.downstream_peer`, by the name under which it is declared.
 pub const DOWNSTREAM_PEER: &str = "downstream_peer";
@@ -131,10 +127,8 @@ impl Discovery {
     /// What an exchange filter of ours beside this one learned.
     fn published(&mut self, host: &impl Attributes) -> Option<Rc<Peer>> {
         let value = host.attribute(self.side.published)?;
-        self.published.find_or_decode(value, value, &|value| {
-            let fields = Struct::decode(value).ok()?;
-            Some(Workload::from_filter_state(&fields))
-        })
+        self.published
+            .find_or_decode(value, value, &sources::from_published)
     }
 
     fn filter_state(&mut self, host: &impl Attributes) -> Option<Rc<Peer>> {

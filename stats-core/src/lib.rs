@@ -72,6 +72,7 @@ pub mod exchange;
 pub mod exposition;
 pub mod histogram;
 pub mod host;
+mod json;
 pub mod metrics;
 pub mod operation;
 pub mod pairs;

@@ -18,7 +18,7 @@ use crate::discovery;
 use crate::exchange::{Exchange, Introduction, Received, UnknownReason};
 use crate::host::{Host, LogLevel};
 use crate::metrics::ExtraMetric;
-use crate::proto::{self, Node};
+use crate::proto::Node;
 use crate::started::Started;
 use crate::stats::{self, Learned, Messages, Stats};
 use crate::workload::Workload;
@@ -123,7 +123,7 @@ impl Plugin {
     ///
     /// # Errors
     /// Where the configuration cannot be used; see [`Config::parse`].
-    #[cold]
+    #[inline(never)] // compiled here, small, and not with the caller, fast
     pub fn configure(
         host: &dyn Host,
         root_id: &[u8],
@@ -159,7 +159,7 @@ impl Plugin {
         let owner = node
             .metadata
             .as_ref()
-            .map_or("", |fields| proto::text(fields, "OWNER"));
+            .map_or("", |fields| fields.text("OWNER"));
         Ok(Self {
             since_report: Duration::ZERO,
             looks_at_headers: role != Role::Stats
@@ -335,8 +335,9 @@ impl Plugin {
         }
     }
 
-    /// Gives back what the host holds for this plugin, before it is configured anew.
-    pub fn release(&self, host: &dyn Host) {
+    /// Gives back what the host holds for this plugin, which is configured anew.
+    #[inline(never)] // compiled here, small, and not with the caller, fast
+    pub fn release(self, host: &dyn Host) {
         for stats in self
             .sides
             .iter()
@@ -346,6 +347,10 @@ impl Plugin {
             stats.release(host);
         }
     }
+
+    /// Ends a plugin that the host has let go of, and of what it held.
+    #[inline(never)] // compiled here, small, and not with the caller, fast
+    pub fn end(self) {}
 
     /// Which way a request goes whose headers are here.
     ///

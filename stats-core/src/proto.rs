@@ -1,10 +1,117 @@
 //! The protobuf messages that a host hands over, with the fields that are read. Field numbers are
 //! those of Envoy's `config.core.v3`.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-pub use prost_types::{ListValue, Struct, Value, value::Kind};
+/// `google.protobuf.Struct`. A map is on the wire a list of entries, and is kept as one: it has a few
+/// dozen at most, and code for a tree would be a tenth of the module.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Struct {
+    #[prost(message, repeated, tag = "1")]
+    fields: Vec<Field>,
+}
+
+/// An entry of a [`Struct`].
+#[derive(Clone, PartialEq, prost::Message)]
+struct Field {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(message, optional, tag = "2")]
+    value: Option<Value>,
+}
+
+/// `google.protobuf.Value`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Value {
+    /// What it is; nothing for what nobody here reads, numbers and null.
+    #[prost(oneof = "Kind", tags = "3, 4, 5, 6")]
+    pub kind: Option<Kind>,
+}
+
+/// What a [`Value`] can be.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Kind {
+    /// A text.
+    #[prost(string, tag = "3")]
+    Text(String),
+    /// True or false.
+    #[prost(bool, tag = "4")]
+    Bool(bool),
+    /// A struct.
+    #[prost(message, tag = "5")]
+    Struct(Struct),
+    /// A list.
+    #[prost(message, tag = "6")]
+    List(List),
+}
+
+/// `google.protobuf.ListValue`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct List {
+    /// Its elements.
+    #[prost(message, repeated, tag = "1")]
+    pub values: Vec<Value>,
+}
+
+impl Struct {
+    /// What is at `key`. Of several the last counts, as protobuf has it.
+    pub fn get(&self, key: &str) -> Option<&Kind> {
+        let field = self.fields.iter().rev().find(|field| field.key == key)?;
+        field.value.as_ref()?.kind.as_ref()
+    }
+
+    /// Whether there is anything at `key`.
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.fields.iter().any(|field| field.key == key)
+    }
+
+    /// The text at `key`, or nothing where there is no text.
+    pub fn text(&self, key: &str) -> &str {
+        match self.get(key) {
+            Some(Kind::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The struct at `key`.
+    pub fn nested(&self, key: &str) -> Option<&Self> {
+        match self.get(key) {
+            Some(Kind::Struct(nested)) => Some(nested),
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Puts something at `key`, behind all smaller keys: what is made of such calls is sorted.
+    pub fn insert(&mut self, key: &str, kind: Kind) {
+        let value = Some(Value { kind: Some(kind) });
+        let larger = |field: &Field| *field.key >= *key;
+        let at = self.fields.iter().position(larger);
+        match at.and_then(|at| self.fields.get_mut(at)) {
+            Some(field) if field.key == key => field.value = value,
+            _ => {
+                let key = key.into();
+                let at = at.unwrap_or(self.fields.len());
+                self.fields.insert(at, Field { key, value });
+            }
+        }
+    }
+}
+
+impl<'a> FromIterator<(&'a str, Kind)> for Struct {
+    fn from_iter<T: IntoIterator<Item = (&'a str, Kind)>>(entries: T) -> Self {
+        let mut fields = Self::default();
+        for (key, kind) in entries {
+            fields.insert(key, kind);
+        }
+        fields
+    }
+}
 
 /// `envoy.config.core.v3.Node`: who this proxy is.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -34,30 +141,36 @@ pub struct Locality {
 /// `envoy.config.core.v3.Metadata`: what a cluster or an endpoint carries.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Metadata {
-    /// By filter; Istio's is under `istio`.
-    #[prost(btree_map = "string, message", tag = "1")]
-    pub filter_metadata: BTreeMap<String, Struct>,
+    #[prost(message, repeated, tag = "1")]
+    filter_metadata: Vec<FilterMetadata>,
 }
 
-/// The text at `key`, or nothing where there is no text.
-pub fn text<'a>(fields: &'a Struct, key: &str) -> &'a str {
-    match fields.fields.get(key).and_then(|value| value.kind.as_ref()) {
-        Some(Kind::StringValue(text)) => text,
-        _ => "",
+/// What one filter finds in a [`Metadata`].
+#[derive(Clone, PartialEq, prost::Message)]
+struct FilterMetadata {
+    #[prost(string, tag = "1")]
+    filter: String,
+    #[prost(message, optional, tag = "2")]
+    fields: Option<Struct>,
+}
+
+/// Under which filter's name Istio's control plane writes.
+const ISTIO: &str = "istio";
+
+impl Metadata {
+    /// Metadata that Istio's control plane wrote.
+    pub fn of_istio(fields: Struct) -> Self {
+        Self {
+            filter_metadata: Vec::from([FilterMetadata {
+                filter: ISTIO.into(),
+                fields: Some(fields),
+            }]),
+        }
     }
-}
 
-/// The struct at `key`.
-pub fn nested<'a>(fields: &'a Struct, key: &str) -> Option<&'a Struct> {
-    match fields.fields.get(key).and_then(|value| value.kind.as_ref()) {
-        Some(Kind::StructValue(nested)) => Some(nested),
-        _ => None,
-    }
-}
-
-/// A text value.
-pub fn text_value(text: &str) -> Value {
-    Value {
-        kind: Some(Kind::StringValue(text.into())),
+    /// What Istio's control plane wrote.
+    pub fn istio(&self) -> Option<&Struct> {
+        let mut filters = self.filter_metadata.iter().rev();
+        filters.find(|entry| entry.filter == ISTIO)?.fields.as_ref()
     }
 }

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use crate::proto::{self, Kind, Struct};
+use crate::proto::{Kind, Struct};
 use crate::stat_name::bounded;
 
 /// A service, as the labels `destination_service`, `…_name` and `…_namespace` show it. A field
@@ -82,19 +82,18 @@ impl Cluster {
     }
 
     fn first_service(istio: &Struct) -> Option<Self> {
-        let Some(Kind::ListValue(services)) = &istio.fields.get("services")?.kind else {
+        let Some(Kind::List(services)) = istio.get("services") else {
             return None;
         };
-        let Some(Kind::StructValue(service)) = &services.values.first()?.kind else {
+        let Some(Kind::Struct(service)) = &services.values.first()?.kind else {
             return None;
         };
         Some(Self::Service {
-            host: proto::text(service, "host").into(),
+            host: service.text("host").into(),
             name: service
-                .fields
                 .contains_key("name")
-                .then(|| proto::text(service, "name").into()),
-            namespace: proto::text(service, "namespace").into(),
+                .then(|| service.text("name").into()),
+            namespace: service.text("namespace").into(),
         })
     }
 
@@ -158,27 +157,18 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{ListValue, Value};
-    use alloc::collections::BTreeMap;
-
-    fn value(kind: Kind) -> Value {
-        Value { kind: Some(kind) }
-    }
+    use crate::proto::{List, Value};
 
     /// The `istio` part of cluster metadata with one service.
     fn metadata(service: &[(&str, &str)]) -> Struct {
-        let fields = service
-            .iter()
-            .map(|(k, v)| ((*k).into(), proto::text_value(v)));
-        let service = value(Kind::StructValue(Struct {
-            fields: fields.collect(),
-        }));
-        let services = value(Kind::ListValue(ListValue {
+        let fields = service.iter().map(|(k, v)| (*k, Kind::Text((*v).into())));
+        let service = Value {
+            kind: Some(Kind::Struct(fields.collect())),
+        };
+        let services = Kind::List(List {
             values: [service].into(),
-        }));
-        Struct {
-            fields: BTreeMap::from([("services".into(), services)]),
-        }
+        });
+        Struct::from_iter([("services", services)])
     }
 
     fn service<'a>(cluster: &'a Cluster, route: &[u8]) -> [&'a str; 3] {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use prost::Message;
 
 use crate::pairs;
-use crate::proto::{self, Metadata};
+use crate::proto::{Metadata, Struct};
 use crate::stat_name::bounded;
 use crate::workload::Workload;
 
@@ -48,6 +48,7 @@ impl PeerSource {
 pub const BAGGAGE_HEADER: &str = "baggage";
 
 /// The workload in a `baggage` header; `None` where it tells of none.
+#[inline(never)] // compiled here, small, and not with the caller, fast
 pub fn from_baggage(header: &[u8]) -> Option<Workload> {
     let mut workload = Workload::default();
     for member in core::str::from_utf8(header).ok()?.split(',') {
@@ -94,9 +95,10 @@ pub fn from_baggage(header: &[u8]) -> Option<Workload> {
 
 /// The workload in an endpoint's metadata, a serialized `envoy.config.core.v3.Metadata`: under
 /// `istio`, `workload`, one text of at least five parts.
+#[inline(never)] // compiled here, small, and not with the caller, fast
 pub fn from_endpoint(metadata: &[u8]) -> Option<Workload> {
     let metadata = Metadata::decode(metadata).ok()?;
-    let text = proto::text(metadata.filter_metadata.get("istio")?, "workload");
+    let text = metadata.istio()?.text("workload");
     let mut parts = text.split(';').map(|part| String::from(text_bounded(part)));
     let workload = Workload {
         name: parts.next()?,
@@ -107,6 +109,13 @@ pub fn from_endpoint(metadata: &[u8]) -> Option<Workload> {
         ..Workload::default()
     };
     Some(workload)
+}
+
+/// The workload that an exchange filter of ours published, a serialized `google.protobuf.Struct`.
+#[inline(never)] // compiled here, small, and not with the caller, fast
+pub fn from_published(fields: &[u8]) -> Option<Workload> {
+    let fields = Struct::decode(fields).ok()?;
+    Some(Workload::from_filter_state(&fields))
 }
 
 /// Writes a peer in filter state in a form that does not depend on the order of the host's map: the
@@ -128,6 +137,7 @@ pub fn normalize_filter_state(map: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The workload in what [`normalize_filter_state`] wrote.
+#[inline(never)] // compiled here, small, and not with the caller, fast
 pub fn from_normalized(bytes: &[u8]) -> Option<Workload> {
     let mut values = bytes.split(|&byte| byte == 0).map(core::str::from_utf8);
     let mut values = core::iter::from_fn(|| values.next()?.ok());
@@ -163,7 +173,7 @@ fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Struct, text_value};
+    use crate::proto::{Kind, Struct};
     use proptest::prelude::*;
 
     #[test]
@@ -204,9 +214,8 @@ mod tests {
     }
 
     fn endpoint(text: &str) -> Vec<u8> {
-        let fields = [("workload".into(), text_value(text))].into();
-        let filter_metadata = [("istio".into(), Struct { fields })].into();
-        Metadata { filter_metadata }.encode_to_vec()
+        let fields = Struct::from_iter([("workload", Kind::Text(text.into()))]);
+        Metadata::of_istio(fields).encode_to_vec()
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::host::{HeaderMap, Headers, Host, LogLevel, MetricId, MetricKind};
 use crate::metrics::{HttpMetric, MessageMetric};
 use crate::operation::Operations;
 use crate::plan::{Custom, Extras, Parts, Plan, PlannedMetric, PlannedValue};
-use crate::proto::{self, Node};
+use crate::proto::Node;
 use crate::series::{Interner, Series, SeriesKey};
 use crate::service::Service;
 use crate::stat_name;
@@ -626,7 +626,7 @@ pub fn define_build(host: &dyn Host, node: &Node, config: &Config) {
     let version = node
         .metadata
         .as_ref()
-        .map_or("", |fields| proto::text(fields, "ISTIO_VERSION"));
+        .map_or("", |fields| fields.text("ISTIO_VERSION"));
     let version = if version.is_empty() {
         dimensions::UNKNOWN
     } else {

@@ -1,13 +1,12 @@
 //! Who a workload is: read from this proxy's node metadata or from what a peer sent, written for a
 //! peer or for the filters beside us. How it travels is in [`exchange`](crate::exchange).
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use prost::Message;
 
-use crate::proto::{self, Kind, Node, Struct, Value};
+use crate::proto::{Kind, Node, Struct};
 use crate::stat_name::MAX_VALUE_BYTES;
 
 /// A workload, as Istio describes one. A field that is not known is empty.
@@ -37,8 +36,8 @@ pub struct Workload {
     pub app: String,
     /// Its version: see [`Workload::read_labels`].
     pub version: String,
-    /// Labels beyond the standard ones, as configured.
-    pub labels: BTreeMap<String, String>,
+    /// Labels beyond the standard ones, as and in the order configured.
+    pub labels: Vec<(String, String)>,
 }
 
 /// The label of the canonical service.
@@ -74,7 +73,7 @@ impl Workload {
         canonical_revision: String::new(),
         app: String::new(),
         version: String::new(),
-        labels: BTreeMap::new(),
+        labels: Vec::new(),
     };
 
     /// What labels show of it: one that differs in the rest alone, as the pods of a deployment do,
@@ -86,7 +85,7 @@ impl Workload {
             kind: "",
             region: String::new(),
             zone: String::new(),
-            labels: BTreeMap::new(),
+            labels: Vec::new(),
             ..self.clone()
         }
     }
@@ -107,11 +106,11 @@ impl Workload {
     /// A workload from the exchange's Struct, or from node metadata, which has the same keys. Those
     /// that are not ours are ignored, and labels but the standard and the additional ones.
     pub fn from_struct(fields: &Struct, additional_labels: &[String]) -> Self {
-        let text = |key| bounded(proto::text(fields, key));
+        let text = |key| bounded(fields.text(key));
         let mut workload = Self {
             instance: text(key::NAME),
             namespace: text(key::NAMESPACE),
-            kind: kind_of_owner(proto::text(fields, key::OWNER)),
+            kind: kind_of_owner(fields.text(key::OWNER)),
             name: text(key::WORKLOAD_NAME),
             cluster: text(key::CLUSTER_ID),
             identity: text(key::IDENTITY),
@@ -119,12 +118,12 @@ impl Workload {
             zone: text(key::AVAILABILITY_ZONE),
             ..Self::default()
         };
-        if let Some(labels) = proto::nested(fields, key::LABELS) {
+        if let Some(labels) = fields.nested(key::LABELS) {
             workload.read_labels(labels);
             for name in additional_labels {
-                let value = bounded(proto::text(labels, name));
+                let value = bounded(labels.text(name));
                 if !value.is_empty() {
-                    workload.labels.insert(name.clone(), value);
+                    workload.labels.push((name.clone(), value));
                 }
             }
         }
@@ -134,11 +133,11 @@ impl Workload {
     /// What the labels tell, in the order of Istio 1.30.
     fn read_labels(&mut self, labels: &Struct) {
         let first = |keys: [&str; 3]| {
-            let mut texts = keys.map(|key| proto::text(labels, key)).into_iter();
+            let mut texts = keys.map(|key| labels.text(key)).into_iter();
             bounded(texts.find(|text| !text.is_empty()).unwrap_or_default())
         };
-        self.canonical_service = bounded(proto::text(labels, CANONICAL_NAME));
-        self.canonical_revision = bounded(proto::text(labels, CANONICAL_REVISION));
+        self.canonical_service = bounded(labels.text(CANONICAL_NAME));
+        self.canonical_revision = bounded(labels.text(CANONICAL_REVISION));
         self.app = first(["app", "app.kubernetes.io/name", CANONICAL_NAME]);
         self.version = first(["version", "app.kubernetes.io/version", CANONICAL_REVISION]);
     }
@@ -152,7 +151,7 @@ impl Workload {
             ("app", &self.app),
             ("version", &self.version),
         ]);
-        labels.extend(self.additional_labels());
+        self.add_labels(&mut labels);
         let mut fields = texts([
             (key::NAME, &self.instance),
             (key::NAMESPACE, &self.namespace),
@@ -163,8 +162,10 @@ impl Workload {
             (key::REGION, &self.region),
             (key::AVAILABILITY_ZONE, &self.zone),
         ]);
-        insert_labels(&mut fields, key::LABELS, labels);
-        Struct { fields }.encode_to_vec()
+        if !labels.is_empty() {
+            fields.insert(key::LABELS, Kind::Struct(labels));
+        }
+        fields.encode_to_vec()
     }
 
     /// The keys of the Struct that other filters find in the filter state
@@ -187,15 +188,19 @@ impl Workload {
     /// The Struct for other filters, in its protobuf encoding.
     pub fn to_filter_state(&self) -> Vec<u8> {
         let mut fields = texts(Self::FILTER_STATE.map(|key| (key, self.filter_state(key))));
-        insert_labels(&mut fields, "labels", self.additional_labels().collect());
-        Struct { fields }.encode_to_vec()
+        if !self.labels.is_empty() {
+            let mut labels = Struct::default();
+            self.add_labels(&mut labels);
+            fields.insert("labels", Kind::Struct(labels));
+        }
+        fields.encode_to_vec()
     }
 
     /// A workload from the Struct that an exchange filter published.
     pub fn from_filter_state(fields: &Struct) -> Self {
         let mut workload = Self::default();
         for key in Self::FILTER_STATE {
-            workload.set_filter_state(key, proto::text(fields, key));
+            workload.set_filter_state(key, fields.text(key));
         }
         workload
     }
@@ -241,10 +246,10 @@ impl Workload {
         }
     }
 
-    fn additional_labels(&self) -> impl Iterator<Item = (String, Value)> {
-        self.labels
-            .iter()
-            .map(|(name, value)| (name.clone(), proto::text_value(value)))
+    fn add_labels(&self, to: &mut Struct) {
+        for (name, value) in &self.labels {
+            to.insert(name, Kind::Text(value.clone()));
+        }
     }
 
     /// The kind by this name, if Istio knows it.
@@ -274,20 +279,12 @@ fn bounded(text: &str) -> String {
     text.get(..end).unwrap_or_default().into()
 }
 
-/// Struct entries of those texts that are not empty.
-fn texts<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, Value> {
+/// A Struct of those texts that are not empty.
+fn texts<const N: usize>(entries: [(&str, &str); N]) -> Struct {
+    let entries = entries.into_iter().filter(|(_, text)| !text.is_empty());
     entries
-        .iter()
-        .filter(|(_, text)| !text.is_empty())
-        .map(|(key, text)| ((*key).into(), proto::text_value(text)))
+        .map(|(key, text)| (key, Kind::Text(text.into())))
         .collect()
-}
-
-fn insert_labels(fields: &mut BTreeMap<String, Value>, key: &str, labels: BTreeMap<String, Value>) {
-    if !labels.is_empty() {
-        let kind = Some(Kind::StructValue(Struct { fields: labels }));
-        fields.insert(key.into(), Value { kind });
-    }
 }
 
 #[cfg(test)]
@@ -297,18 +294,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn struct_of(entries: &[(&str, &str)], labels: &[(&str, &str)]) -> Struct {
-        let texts = |entries: &[(&str, &str)]| -> BTreeMap<String, Value> {
-            entries
-                .iter()
-                .map(|(k, v)| ((*k).into(), proto::text_value(v)))
-                .collect()
+        let texts = |entries: &[(&str, &str)]| -> Struct {
+            let entries = entries.iter().map(|(k, v)| (*k, Kind::Text((*v).into())));
+            entries.collect()
         };
         let mut fields = texts(entries);
-        let kind = Some(Kind::StructValue(Struct {
-            fields: texts(labels),
-        }));
-        fields.insert(key::LABELS.into(), Value { kind });
-        Struct { fields }
+        fields.insert(key::LABELS, Kind::Struct(texts(labels)));
+        fields
     }
 
     #[test]
@@ -351,9 +343,9 @@ mod tests {
         let workload = Workload::from_struct(&fields, &["team".into(), "absent".into()]);
         let labels = |bytes: &[u8], key: &str| {
             let fields = Struct::decode(bytes).expect("decodes");
-            proto::nested(&fields, key).expect("labels").fields.clone()
+            fields.nested(key).expect("labels").clone()
         };
-        let expected = BTreeMap::from([("team".into(), proto::text_value("a"))]);
+        let expected = Struct::from_iter([("team", Kind::Text("a".into()))]);
         assert_eq!(labels(&workload.to_exchange(""), key::LABELS), expected);
         assert_eq!(labels(&workload.to_filter_state(), "labels"), expected);
     }
@@ -378,8 +370,7 @@ mod tests {
     #[test]
     fn values_of_other_types_and_foreign_keys_are_ignored() {
         let mut fields = struct_of(&[("MESH_ID", "m"), ("PLATFORM_METADATA", "x")], &[]);
-        let number = Some(Kind::NumberValue(1.0));
-        fields.fields.insert("NAME".into(), Value { kind: number });
+        fields.insert("NAME", Kind::Bool(true));
         assert_eq!(Workload::from_struct(&fields, &[]), Workload::default());
     }
 
@@ -400,7 +391,7 @@ mod tests {
                 canonical_revision: next(),
                 app: next(),
                 version: next(),
-                labels: BTreeMap::new(),
+                labels: Vec::new(),
             };
             // An empty one falls back to its canonical label on the other side.
             if workload.app.is_empty() {

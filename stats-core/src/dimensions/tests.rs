@@ -1,6 +1,5 @@
 //! The table, row by row, for each reporter.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::*;
@@ -20,7 +19,7 @@ fn workload(prefix: &str) -> Workload {
         canonical_revision: text("revision"),
         app: text("app"),
         version: text("version"),
-        labels: BTreeMap::new(),
+        labels: [].into(),
     }
 }
 

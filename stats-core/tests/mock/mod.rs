@@ -11,7 +11,7 @@ use stats_core::host::{
     Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
 };
 use stats_core::plugin::{Plugin, Stream};
-use stats_core::proto::{Kind, ListValue, Metadata, Node, Struct, Value, text_value};
+use stats_core::proto::{Kind, List, Metadata, Node, Struct, Value};
 use stats_core::registry::{Metric, Registry};
 use stats_core::workload::Workload;
 
@@ -106,20 +106,17 @@ pub fn ended(code: i64, cluster: &str) -> Vec<Vec<u8>> {
 pub fn podinfo_cluster(name: &str) -> Vec<u8> {
     let host = format!("{name}.test.svc.cluster.local");
     let service = strings(&[("host", &host), ("name", name), ("namespace", "test")]);
-    let services = value(Kind::ListValue(ListValue {
-        values: vec![value(Kind::StructValue(service))],
-    }));
-    let fields = [("services".to_owned(), services)].into();
-    let filter_metadata = [("istio".to_owned(), Struct { fields })].into();
-    Metadata { filter_metadata }.encode_to_vec()
+    let kind = Some(Kind::Struct(service));
+    let services = Kind::List(List {
+        values: vec![Value { kind }],
+    });
+    Metadata::of_istio(Struct::from_iter([("services", services)])).encode_to_vec()
 }
 
 /// Cluster metadata with these flags under `istio`.
 pub fn istio_cluster(flags: &[&str]) -> Vec<u8> {
-    let flag = |name: &&str| ((*name).to_owned(), value(Kind::BoolValue(true)));
-    let fields = flags.iter().map(flag).collect();
-    let filter_metadata = [("istio".to_owned(), Struct { fields })].into();
-    Metadata { filter_metadata }.encode_to_vec()
+    let flags = flags.iter().map(|name| (*name, Kind::Bool(true)));
+    Metadata::of_istio(flags.collect()).encode_to_vec()
 }
 
 /// The value of the metadata header of a workload.
@@ -146,9 +143,7 @@ fn node(name: &str, namespace: &str) -> Vec<u8> {
         ("ISTIO_VERSION", "1.30.0"),
     ]);
     let labels = strings(&[("app", name), ("service.istio.io/canonical-name", name)]);
-    metadata
-        .fields
-        .insert("LABELS".into(), value(Kind::StructValue(labels)));
+    metadata.insert("LABELS", Kind::Struct(labels));
     let id = format!("sidecar~10.0.0.1~{name}-0.{namespace}~{namespace}.svc.cluster.local");
     Node {
         id,
@@ -159,16 +154,10 @@ fn node(name: &str, namespace: &str) -> Vec<u8> {
 }
 
 fn strings(entries: &[(&str, &str)]) -> Struct {
-    let fields = entries
+    let entries = entries
         .iter()
-        .map(|(k, v)| ((*k).to_owned(), text_value(v)));
-    Struct {
-        fields: fields.collect(),
-    }
-}
-
-fn value(kind: Kind) -> Value {
-    Value { kind: Some(kind) }
+        .map(|(k, v)| (*k, Kind::Text((*v).to_owned())));
+    entries.collect()
 }
 
 impl Mock {
