@@ -11,10 +11,9 @@ mod memory;
 
 use std::cell::RefCell;
 
-use hashbrown::HashMap;
-use stats_core::bytes::Hashing;
 use stats_core::host::{Log, LogLevel};
 use stats_core::plugin::{Plugin, Stream};
+use stats_core::streams::Streams;
 
 use host::{BufferType, ProxyWasm};
 
@@ -25,7 +24,8 @@ const CONTINUE: u32 = 0;
 struct Contexts {
     /// By root context, of which there are few.
     plugins: Vec<(u32, Option<Plugin>)>,
-    streams: HashMap<u32, (u32, Stream), Hashing>,
+    /// By the requests' contexts, with the root context of each.
+    streams: Streams<(u32, Stream)>,
 }
 
 thread_local! {
@@ -33,7 +33,7 @@ thread_local! {
     static CONTEXTS: RefCell<Contexts> = const {
         RefCell::new(Contexts {
             plugins: Vec::new(),
-            streams: HashMap::with_hasher(Hashing::new()),
+            streams: Streams::new(),
         })
     };
 }
@@ -52,7 +52,7 @@ impl Contexts {
 
     /// The plugin of a request and the request's state.
     fn stream(&mut self, context: u32) -> Option<(&mut Plugin, &mut Stream)> {
-        let (root, stream) = self.streams.get_mut(&context)?;
+        let (root, stream) = self.streams.get_mut(context)?;
         let plugin = of(&mut self.plugins, *root)?.as_mut()?;
         Some((plugin, stream))
     }
@@ -150,7 +150,7 @@ extern "C" fn proxy_on_tick(root: u32) {
             // Each request's answers at the place of the last one's.
             // SAFETY: this takes the place of the only other one.
             host = unsafe { ProxyWasm::new() };
-            let is_open = host.turn_to(*context);
+            let is_open = host.turn_to(context);
             if !is_open {
                 plugin.on_done(&host, stream);
             } else if reports {
@@ -160,7 +160,14 @@ extern "C" fn proxy_on_tick(root: u32) {
         });
         // The proxy is not asked to tell when a context is gone: it would enter the module for each
         // request once more.
-        plugins.retain(|(context, _)| host.turn_to(*context));
+        while let Some(gone) = plugins
+            .iter()
+            .position(|(context, _)| !host.turn_to(*context))
+        {
+            if let (_, Some(plugin)) = plugins.swap_remove(gone) {
+                plugin.end();
+            }
+        }
         streams.retain(|_, (of, _)| plugins.iter().any(|(context, _)| context == of));
         host.turn_to(root);
     });
@@ -193,7 +200,7 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, host| {
         let Contexts { plugins, streams } = contexts;
-        let Some((root, mut stream)) = streams.remove(&context) else {
+        let Some((root, mut stream)) = streams.remove(context) else {
             return;
         };
         if let Some(Some(plugin)) = of(plugins, root) {

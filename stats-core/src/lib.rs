@@ -9,7 +9,7 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`plugin`] | what happens in each callback of a request |
+//! | [`plugin`], [`streams`] | what happens in each callback of a request, and what is kept between |
 //! | [`exchange`], [`workload`] | how peers introduce themselves, and what a workload is |
 //! | [`discovery`], [`sources`] | where else a peer may come from, and in which order |
 //! | [`attributes`] | what is asked of the host once a request has ended |
@@ -88,4 +88,5 @@ pub mod sources;
 pub mod started;
 pub mod stat_name;
 pub mod stats;
+pub mod streams;
 pub mod workload;
