@@ -200,9 +200,9 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, host| {
         let Contexts { plugins, streams } = contexts;
-        let Some((root, mut stream)) = streams.remove(context) else {
-            return;
-        };
+        // To an access logger the proxy gives no context for each request, but the plugin's own.
+        let stream = streams.remove(context);
+        let (root, mut stream) = stream.unwrap_or_else(|| (context, Stream::only_logged()));
         if let Some(Some(plugin)) = of(plugins, root) {
             plugin.on_log(&host, &mut stream);
         }

@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError};
 use crate::direction::{Direction, Directions, Way};
 use crate::discovery;
 use crate::exchange::{Exchange, Introduction, Received, UnknownReason};
-use crate::host::{Host, LogLevel};
+use crate::host::{HeaderMap, Host, LogLevel};
 use crate::metrics::ExtraMetric;
 use crate::proto::Node;
 use crate::started::Started;
@@ -60,6 +60,8 @@ pub struct Plugin {
     looks_at_headers: bool,
     /// Whether nothing but the exchange rests on a direction before a request has ended.
     may_assume: bool,
+    /// Whether what an access logger cannot do has been said.
+    warned_of_logger: bool,
     directions: Directions,
     /// By direction, each set up by its first request: listeners of both directions may share a
     /// plugin, and the host tells the direction with a request only.
@@ -98,6 +100,7 @@ pub struct Stream {
     began_at: Option<u64>,
     first_byte: Option<u64>,
     in_flight: bool,
+    only_logged: bool,
 }
 
 /// What was learned of a request in finding out which way it goes.
@@ -166,6 +169,7 @@ impl Plugin {
                 || !(config.metrics.is_empty()
                     && config.definitions.is_empty()
                     && config.extra_metrics.is_empty()),
+            warned_of_logger: false,
             may_assume: role == Role::Telemetry && config.extra_metrics.is_empty(),
             directions: Directions::new(&config),
             setup: Setup {
@@ -257,6 +261,9 @@ impl Plugin {
     /// The request has ended.
     pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
         self.on_done(host, stream);
+        if stream.only_logged && !self.warned_of_logger {
+            self.warn_of_logger(host);
+        }
         if self.setup.role == Role::MetadataExchange {
             return;
         }
@@ -270,6 +277,13 @@ impl Plugin {
             return;
         };
         let mut ended = stats.ask(host);
+        if stream.only_logged
+            && ended.response_code == 0
+            && host.header(HeaderMap::Request, ":method").is_none()
+        {
+            // Not a request: an access logger may be a TCP proxy's or a listener's.
+            return;
+        }
         let direction = self.directions.verify(host, stream.way, ended.connection);
         let side = self.side(host, direction);
         let Some(stats) = &mut side.stats else {
@@ -387,6 +401,26 @@ impl Plugin {
         }
     }
 
+    /// Says once what does not work where the plugin is an access logger.
+    #[cold]
+    fn warn_of_logger(&mut self, host: &dyn Host) {
+        self.warned_of_logger = true;
+        if self.setup.role != Role::Stats {
+            host.log(
+                LogLevel::Warn,
+                "mixerless: as an access logger the plugin sees no headers pass, so it does not exchange \
+                 metadata; use the root_id \"stats\", and \"metadata_exchange\" in an HTTP filter",
+            );
+        }
+        if !self.setup.config.extra_metrics.is_empty() {
+            host.log(
+                LogLevel::Warn,
+                "mixerless: as an access logger the plugin sees only how requests end, so extra_metrics \
+                 count nothing; use an HTTP filter",
+            );
+        }
+    }
+
     #[inline]
     fn side(&mut self, host: &dyn Host, direction: Direction) -> &mut Side {
         let Self { setup, sides, .. } = self;
@@ -454,6 +488,14 @@ impl Side {
 }
 
 impl Stream {
+    /// A request of which there will be nothing but its end: the plugin is an access logger.
+    pub fn only_logged() -> Self {
+        Self {
+            only_logged: true,
+            ..Self::default()
+        }
+    }
+
     #[inline]
     fn learned(&self, direction: Direction, exchanged: bool) -> Learned<'_> {
         let upstream = self.upstream.as_ref();

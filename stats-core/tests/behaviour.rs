@@ -275,6 +275,22 @@ fn what_a_plugin_compiled_it_gives_back() {
 }
 
 #[test]
+fn what_an_access_logger_cannot_do_is_said_once() {
+    let extra = r#"{"extra_metrics": ["requests_in_flight"]}"#;
+    for (root_id, config, warnings) in [("stats", "", 0), ("", "", 1), ("stats", extra, 1)] {
+        let mock = mock::inbound();
+        let mut plugin = mock.plugin(root_id, config);
+        for _ in 0..3 {
+            plugin.on_log(&mock, &mut Stream::only_logged());
+        }
+        let logged = mock.logged.borrow();
+        assert_eq!(logged.len(), warnings, "{root_id:?} {config}: {logged:?}");
+        let counted: u64 = counts(&mock, "reporter").iter().map(|(_, n)| n).sum();
+        assert_eq!(counted, 3);
+    }
+}
+
+#[test]
 fn an_unknown_root_id_is_refused_with_the_known_ones() {
     let error = Plugin::configure(&mock::inbound(), b"stat", b"")
         .err()

@@ -65,6 +65,8 @@ pub enum Roles {
     Combined,
     /// Two filters; the second learns from the first through filter state.
     Split,
+    /// A filter exchanges metadata, and an access logger makes the metrics.
+    Logger,
     /// No filter of ours: what everything else is compared with.
     None,
 }
@@ -324,6 +326,7 @@ impl SidecarBuilder {
             (Roles::Combined, _) => &[""],
             (Roles::Split, Direction::Inbound) => &["metadata_exchange", "stats_inbound"],
             (Roles::Split, Direction::Outbound) => &["metadata_exchange", "stats_outbound"],
+            (Roles::Logger, _) => &["metadata_exchange"],
             (Roles::None, _) => &[],
         }
     }

@@ -17,6 +17,7 @@ use crate::subjects::EXTRAS;
 
 const NOTHING: &str = "do-nothing filter";
 const STATS: &str = "stats alone";
+const LOGGER: &str = "stats alone, access logger";
 const TWO_FILTERS: &str = "two filters";
 const WITH_EXTRAS: &str = "with extras";
 /// The labels that [`EXTRAS`] adds.
@@ -53,6 +54,7 @@ pub async fn run(
         NATIVE_WITH_PEER,
         NOTHING,
         STATS,
+        LOGGER,
         COMBINED,
         TWO_FILTERS,
         WITH_EXTRAS,
@@ -179,6 +181,7 @@ fn subjects(
         Subject::native(direction),
         Subject::native_with_peer(direction),
         Subject::ours(STATS, &["stats"], "")?.learning_from_exchange()?,
+        Subject::our_logger(LOGGER)?.learning_from_exchange()?,
         Subject::combined("")?,
         Subject::ours(TWO_FILTERS, &["metadata_exchange", "stats"], "")?,
         Subject {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use harness::sidecar::bootstrap::WasmFilter;
+use harness::sidecar::bootstrap::WasmPlugin;
 use serde_json::{Map, Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::metrics::HttpMetric;
@@ -151,6 +151,22 @@ impl Subject {
         })
     }
 
+    /// Our module as an access logger, which the native one is too.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn our_logger(name: &str) -> Result<Self> {
+        let module = harness::install::module()?;
+        let logger = plugin(&format!("bench.{name}"), "stats", &module, "").access_logger();
+        Ok(Self {
+            name: name.to_owned(),
+            loggers: vec![logger],
+            without: Some(BARE),
+            counter: Some(ISTIO_COUNTER),
+            ..Self::bare()
+        })
+    }
+
     /// Our module, all in one filter.
     ///
     /// # Errors
@@ -240,14 +256,22 @@ impl OtherModule {
 
 /// Filters of one name have a VM of their own: what another subject has in memory does not matter.
 pub(super) fn filter(name: &str, root_id: &str, module: &Path, configuration: &str) -> Value {
-    WasmFilter {
+    plugin(name, root_id, module, configuration).http_filter()
+}
+
+fn plugin<'a>(
+    name: &'a str,
+    root_id: &'a str,
+    module: &'a Path,
+    configuration: &'a str,
+) -> WasmPlugin<'a> {
+    WasmPlugin {
         name,
         root_id,
         vm_id: name,
         module,
         configuration,
     }
-    .to_json()
 }
 
 fn native_logger(value_of: impl Fn(&str) -> String) -> Value {

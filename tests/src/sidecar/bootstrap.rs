@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::stat_name;
 
-use super::{Direction, Side, SidecarBuilder, Tls};
+use super::{Direction, Roles, Side, SidecarBuilder, Tls};
 use crate::envoy::ADMIN_SOCKET;
 use crate::install;
 
@@ -50,14 +50,14 @@ pub fn stats_config(added_labels: &[String]) -> Value {
     json!({ "use_all_default_tags": false, "stats_tags": rules })
 }
 
-/// A Wasm module as one HTTP filter.
+/// A plugin of a Wasm module.
 #[derive(Clone, Debug)]
-pub struct WasmFilter<'a> {
-    /// The filter's name, and the plugin's.
+pub struct WasmPlugin<'a> {
+    /// Its name, and the filter's.
     pub name: &'a str,
     /// What the plugin is to be.
     pub root_id: &'a str,
-    /// Filters of one module with the same id have one VM on each worker.
+    /// Plugins of one module with the same id have one VM on each worker.
     pub vm_id: &'a str,
     /// The module.
     pub module: &'a Path,
@@ -65,13 +65,22 @@ pub struct WasmFilter<'a> {
     pub configuration: &'a str,
 }
 
-impl WasmFilter<'_> {
-    /// The entry in `http_filters`.
-    pub fn to_json(&self) -> Value {
+impl WasmPlugin<'_> {
+    /// As an entry in `http_filters`.
+    pub fn http_filter(&self) -> Value {
+        self.extension("envoy.extensions.filters.http.wasm.v3.Wasm")
+    }
+
+    /// As an entry in `access_log`.
+    pub fn access_logger(&self) -> Value {
+        self.extension("envoy.extensions.access_loggers.wasm.v3.WasmAccessLog")
+    }
+
+    fn extension(&self, kind: &str) -> Value {
         json!({
             "name": self.name,
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "@type": format!("type.googleapis.com/{kind}"),
                 "config": {
                     "name": self.name,
                     "root_id": self.root_id,
@@ -96,14 +105,32 @@ impl WasmFilter<'_> {
 /// # Errors
 /// When it has not been built.
 pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
-    let filter = WasmFilter {
-        name: &filter_name(root_id),
+    let (name, module) = (filter_name(root_id), install::module()?);
+    Ok(plugin(&name, root_id, &module, plugin_config).http_filter())
+}
+
+/// Our module as an access logger, in the role that `root_id` names.
+///
+/// # Errors
+/// When it has not been built.
+pub fn module_logger(root_id: &str, plugin_config: &str) -> Result<Value> {
+    let (name, module) = (filter_name(root_id), install::module()?);
+    Ok(plugin(&name, root_id, &module, plugin_config).access_logger())
+}
+
+fn plugin<'a>(
+    name: &'a str,
+    root_id: &'a str,
+    module: &'a Path,
+    configuration: &'a str,
+) -> WasmPlugin<'a> {
+    WasmPlugin {
+        name,
         root_id,
         vm_id: "mixerless",
-        module: &install::module()?,
-        configuration: plugin_config,
-    };
-    Ok(filter.to_json())
+        module,
+        configuration,
+    }
 }
 
 /// The content of the file from which Envoy learns the filter of that role.
@@ -164,9 +191,16 @@ fn traffic_listener(side: &Side) -> Result<Value> {
         }],
     });
     let mut manager = http_connection_manager(listener, &routes, &http_filters(sidecar)?);
-    if let Some(format) = &sidecar.access_log {
-        manager["typed_config"]["access_log"] = json!([access_log(format)]);
+    let mut loggers: Vec<Value> = sidecar
+        .access_log
+        .as_deref()
+        .map(access_log)
+        .into_iter()
+        .collect();
+    if sidecar.roles == Roles::Logger {
+        loggers.push(module_logger("stats", &sidecar.plugin_config)?);
     }
+    manager["typed_config"]["access_log"] = loggers.into();
     if sidecar.logs_open_requests {
         manager["typed_config"]["access_log_options"] = json!({
             "flush_access_log_on_new_request": true,

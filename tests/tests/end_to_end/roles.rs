@@ -1,4 +1,4 @@
-//! One filter or two: the same series.
+//! One filter or two, or an access logger: the same series.
 
 use harness::client::request;
 use harness::{Client, Mesh, Page, Roles};
@@ -14,6 +14,14 @@ async fn two_filters_make_the_same_series_as_one() {
 
     assert_eq!(one.len(), 6);
     assert_eq!(two, one);
+}
+
+#[tokio::test]
+async fn an_access_logger_makes_the_same_series_as_a_filter() {
+    let filter = counts_of(Roles::Combined).await;
+    let logger = counts_of(Roles::Logger).await;
+
+    assert_eq!(logger, filter);
 }
 
 /// The requests of either side after some of each kind.
