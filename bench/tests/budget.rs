@@ -18,6 +18,19 @@ fn steady(scenario: &Scenario) -> Cost {
     vm.cost(REQUESTS, |_, _| {}).unwrap()
 }
 
+/// A limit on code, for the std that the module was built with.
+fn as_built(limit: u64) -> u64 {
+    const MESSAGE: &[u8] = b"index out of bounds";
+    let module = std::fs::read(harness::install::module().unwrap()).unwrap();
+    let has_messages = module.windows(MESSAGE.len()).any(|bytes| bytes == MESSAGE);
+    let percent = if has_messages {
+        budget::PERCENT_FOR_PANIC_MESSAGES
+    } else {
+        0
+    };
+    limit + limit * percent / 100
+}
+
 #[track_caller]
 fn keeps_within(what: &str, of_all_requests: u64, limit: u64) {
     let each = of_all_requests.div_ceil(REQUESTS);
@@ -56,7 +69,7 @@ fn a_steady_request_takes_few_instructions() {
         (INBOUND, budget::INBOUND_FUEL),
         (OUTBOUND, budget::OUTBOUND_FUEL),
     ] {
-        keeps_within(scenario.name, steady(&scenario).fuel, limit);
+        keeps_within(scenario.name, steady(&scenario).fuel, as_built(limit));
     }
 }
 
@@ -89,7 +102,7 @@ fn what_is_measured_is_a_request_about_which_everything_is_known() {
 #[test]
 fn the_module_is_small() {
     let size = MODULE.size();
-    let limit = budget::MODULE_BYTES;
+    let limit = as_built(budget::MODULE_BYTES);
     assert!(size <= limit, "{size} bytes, at most {limit}");
 }
 
