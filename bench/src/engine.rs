@@ -33,6 +33,7 @@ pub struct Compiled {
     engine: Engine,
     module: Module,
     size: u64,
+    has_panic_messages: bool,
 }
 
 impl Compiled {
@@ -60,12 +61,18 @@ impl Compiled {
             module: Module::new(&engine, bytes)?,
             engine,
             size: bytes.len() as u64,
+            has_panic_messages: contains(bytes, b"index out of bounds"),
         })
     }
 
     /// The size of the module's file in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether it can say why it panics: with the std that rustup brings it can.
+    pub fn has_panic_messages(&self) -> bool {
+        self.has_panic_messages
     }
 
     /// A worker with this module, configured, and warm after some requests.
@@ -566,6 +573,10 @@ fn bytes(memory: &[u8], (at, size): Slice) -> Result<&[u8]> {
 
 fn text(memory: &[u8], slice: Slice) -> Result<&str> {
     str::from_utf8(bytes(memory, slice)?).map_err(Error::from)
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }
 
 fn header_map(map: u32) -> Result<HeaderMap> {

@@ -164,11 +164,12 @@ extern "C" fn proxy_on_tick(root: u32) {
             .iter()
             .position(|(context, _)| !host.turn_to(*context))
         {
-            if let (_, Some(plugin)) = plugins.swap_remove(gone) {
+            let (gone, plugin) = plugins.swap_remove(gone);
+            streams.retain(|_, (of, _)| *of != gone);
+            if let Some(plugin) = plugin {
                 plugin.end();
             }
         }
-        streams.retain(|_, (of, _)| plugins.iter().any(|(context, _)| context == of));
         host.turn_to(root);
     });
 }
@@ -200,11 +201,14 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, host| {
         let Contexts { plugins, streams } = contexts;
-        // To an access logger the proxy gives no context for each request, but the plugin's own.
-        let stream = streams.remove(context);
-        let (root, mut stream) = stream.unwrap_or_else(|| (context, Stream::only_logged()));
-        if let Some(Some(plugin)) = of(plugins, root) {
-            plugin.on_log(&host, &mut stream);
+        if let Some((root, stream)) = streams.get_mut(context) {
+            if let Some(Some(plugin)) = of(plugins, *root) {
+                plugin.on_log(&host, stream);
+            }
+            streams.end(context);
+        } else if let Some(Some(logger)) = of(plugins, context) {
+            // To an access logger the proxy gives no context for each request, but the plugin's own.
+            logger.on_log(&host, &mut Stream::only_logged());
         }
     });
 }

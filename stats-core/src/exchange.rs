@@ -49,7 +49,7 @@ impl Peer {
     }
 
     /// Its workload as other filters find it in filter state, encoded once.
-    #[inline(never)] // compiled here, small, and not with the caller, fast
+    #[inline(never)] // for size, see Cargo.toml
     pub fn published(&self) -> &[u8] {
         self.published
             .get_or_init(|| self.workload.to_filter_state())
@@ -370,7 +370,7 @@ impl PeerCache {
 }
 
 /// Decodes the value of the metadata header.
-#[inline(never)] // compiled here, small, and not with the caller, fast
+#[inline(never)] // for size, see Cargo.toml
 fn decode(value: &[u8], additional_labels: &[String]) -> Option<Workload> {
     let bytes = BASE64.decode(value).ok()?;
     let fields = Struct::decode(bytes.as_slice()).ok()?;

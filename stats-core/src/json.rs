@@ -12,7 +12,7 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Json {
     /// `null`.
     Null,
@@ -80,8 +80,9 @@ impl<'de> Visitor<'de> for AnyJson {
         Ok(Json::Bool(value))
     }
 
+    /// Only a number below zero comes here.
     fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
-        Ok(u64::try_from(value).map_or(Json::Negative(value), Json::Whole))
+        Ok(Json::Negative(value))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {

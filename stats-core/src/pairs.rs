@@ -43,7 +43,7 @@ pub fn values<'a, const N: usize>(bytes: &'a [u8], names: [&str; N]) -> [Option<
     // A bit for each size that a name has.
     let bit = |size: usize| 1_u64 << (size % 64);
     let wanted = names.iter().fold(0, |bits, name| bits | bit(name.len()));
-    // Of sizes of 32 bits there are not enough to overflow this.
+    // Sizes are of 32 bits: no memory holds enough of them to overflow this.
     let mut at = 0_u64;
     for [key, value] in of_each(sizes) {
         let (key, value) = (size(*key), size(*value));

@@ -126,7 +126,7 @@ impl Plugin {
     ///
     /// # Errors
     /// Where the configuration cannot be used; see [`Config::parse`].
-    #[inline(never)] // compiled here, small, and not with the caller, fast
+    #[inline(never)] // for size, see Cargo.toml
     pub fn configure(
         host: &dyn Host,
         root_id: &[u8],
@@ -350,7 +350,7 @@ impl Plugin {
     }
 
     /// Gives back what the host holds for this plugin, which is configured anew.
-    #[inline(never)] // compiled here, small, and not with the caller, fast
+    #[inline(never)] // for size, see Cargo.toml
     pub fn release(self, host: &dyn Host) {
         for stats in self
             .sides
@@ -362,8 +362,8 @@ impl Plugin {
         }
     }
 
-    /// Ends a plugin that the host has let go of, and of what it held.
-    #[inline(never)] // compiled here, small, and not with the caller, fast
+    /// Drops a plugin that the host has let go of, and of what it held.
+    #[inline(never)] // for size, see Cargo.toml
     pub fn end(self) {}
 
     /// Which way a request goes whose headers are here.

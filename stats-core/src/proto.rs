@@ -4,8 +4,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// `google.protobuf.Struct`. A map is on the wire a list of entries, and is kept as one: it has a few
-/// dozen at most, and code for a tree would be a tenth of the module.
+/// `google.protobuf.Struct`. A map is on the wire a list of entries, and is kept as one: a real one has
+/// a few dozen, and code for a tree would be a tenth of the module.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Struct {
     #[prost(message, repeated, tag = "1")]
@@ -87,16 +87,14 @@ impl Struct {
         self.fields.is_empty()
     }
 
-    /// Puts something at `key`, behind all smaller keys: what is made of such calls is sorted.
+    /// Puts something at `key` in a struct that was made of such calls, which is sorted. One that
+    /// was received need not be.
     pub fn insert(&mut self, key: &str, kind: Kind) {
         let value = Some(Value { kind: Some(kind) });
-        let larger = |field: &Field| *field.key >= *key;
-        let at = self.fields.iter().position(larger);
-        match at.and_then(|at| self.fields.get_mut(at)) {
-            Some(field) if field.key == key => field.value = value,
-            _ => {
+        match self.fields.binary_search_by(|field| (*field.key).cmp(key)) {
+            Ok(at) => self.fields[at].value = value,
+            Err(at) => {
                 let key = key.into();
-                let at = at.unwrap_or(self.fields.len());
                 self.fields.insert(at, Field { key, value });
             }
         }

@@ -48,7 +48,7 @@ impl PeerSource {
 pub const BAGGAGE_HEADER: &str = "baggage";
 
 /// The workload in a `baggage` header; `None` where it tells of none.
-#[inline(never)] // compiled here, small, and not with the caller, fast
+#[inline(never)] // for size, see Cargo.toml
 pub fn from_baggage(header: &[u8]) -> Option<Workload> {
     let mut workload = Workload::default();
     for member in core::str::from_utf8(header).ok()?.split(',') {
@@ -95,7 +95,7 @@ pub fn from_baggage(header: &[u8]) -> Option<Workload> {
 
 /// The workload in an endpoint's metadata, a serialized `envoy.config.core.v3.Metadata`: under
 /// `istio`, `workload`, one text of at least five parts.
-#[inline(never)] // compiled here, small, and not with the caller, fast
+#[inline(never)] // for size, see Cargo.toml
 pub fn from_endpoint(metadata: &[u8]) -> Option<Workload> {
     let metadata = Metadata::decode(metadata).ok()?;
     let text = metadata.istio()?.text("workload");
@@ -112,7 +112,7 @@ pub fn from_endpoint(metadata: &[u8]) -> Option<Workload> {
 }
 
 /// The workload that an exchange filter of ours published, a serialized `google.protobuf.Struct`.
-#[inline(never)] // compiled here, small, and not with the caller, fast
+#[inline(never)] // for size, see Cargo.toml
 pub fn from_published(fields: &[u8]) -> Option<Workload> {
     let fields = Struct::decode(fields).ok()?;
     Some(Workload::from_filter_state(&fields))
@@ -137,7 +137,7 @@ pub fn normalize_filter_state(map: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The workload in what [`normalize_filter_state`] wrote.
-#[inline(never)] // compiled here, small, and not with the caller, fast
+#[inline(never)] // for size, see Cargo.toml
 pub fn from_normalized(bytes: &[u8]) -> Option<Workload> {
     let mut values = bytes.split(|&byte| byte == 0).map(core::str::from_utf8);
     let mut values = core::iter::from_fn(|| values.next()?.ok());

@@ -291,6 +291,19 @@ fn what_an_access_logger_cannot_do_is_said_once() {
 }
 
 #[test]
+fn an_access_logger_counts_requests_without_a_response_and_no_connections() {
+    let mut mock = mock::inbound();
+    mock.lists.clear();
+    let mut plugin = mock.plugin("stats", "");
+    plugin.on_log(&mock, &mut Stream::only_logged());
+    assert_eq!(counts(&mock, "response_code"), []);
+
+    mock.request.insert(":method", b"GET".to_vec());
+    plugin.on_log(&mock, &mut Stream::only_logged());
+    assert_eq!(counts(&mock, "response_code"), [("0".to_owned(), 1)]);
+}
+
+#[test]
 fn an_unknown_root_id_is_refused_with_the_known_ones() {
     let error = Plugin::configure(&mock::inbound(), b"stat", b"")
         .err()
@@ -466,6 +479,20 @@ fn the_peer_comes_from_the_first_source_that_knows_it() {
         "from-baggage"
     );
     assert_eq!(source(&mock, r#"{"peer_sources": []}"#), "unknown");
+}
+
+#[test]
+fn more_clusters_than_are_remembered_are_known_all_the_same() {
+    const CLUSTERS: u64 = 10_001;
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin("", "");
+    for number in (0..CLUSTERS).chain([0, 1, 0, CLUSTERS]) {
+        let cluster = format!("inbound|{number}||");
+        mock.lists = vec![("connection.id", mock::ended(200, &cluster))];
+        mock.request(&mut plugin);
+    }
+    let all = [("podinfo".to_owned(), CLUSTERS + 4)];
+    assert_eq!(counts(&mock, "destination_service_name"), all);
 }
 
 #[test]

@@ -61,21 +61,23 @@ async fn a_request_that_the_client_gives_up_is_counted_once_as_dc_on_both_sides(
 async fn a_connection_is_no_request() {
     let app = App::start().await.unwrap();
     let logger = bootstrap::module_logger("stats", "").unwrap();
-    let file = json!({
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": "connections.log",
-            "log_format": { "text_format_source": { "inline_string": "%BYTES_SENT%\n" } },
-        },
-    });
+    let file = |path: &str| {
+        json!({
+            "name": "envoy.access_loggers.file",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": path,
+                "log_format": { "text_format_source": { "inline_string": "%BYTES_SENT%\n" } },
+            },
+        })
+    };
     let tcp_proxy = json!({
         "name": "envoy.filters.network.tcp_proxy",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
             "stat_prefix": TRAFFIC,
             "cluster": "app",
-            "access_log": [logger],
+            "access_log": [logger, file("proxy.log")],
         },
     });
     let any_port = "127.0.0.1:0".parse().unwrap();
@@ -84,8 +86,7 @@ async fn a_connection_is_no_request() {
         "traffic_direction": "INBOUND",
         "address": socket_address(any_port),
         "filter_chains": [{ "filters": [tcp_proxy] }],
-        // Envoy logs to a listener's loggers when it has logged to its filters'.
-        "access_log": [logger, file],
+        "access_log": [logger, file("listener.log")],
     });
     let endpoint = lb_endpoint(&socket_address(app.address()));
     let configuration = json!({
@@ -104,11 +105,13 @@ async fn a_connection_is_no_request() {
     client.get("/version").await.unwrap();
     drop(client);
 
-    eventually("the connection's end is logged", async || {
-        Ok((!envoy.file("connections.log")?.is_empty()).then_some(()))
-    })
-    .await
-    .unwrap();
+    for log in ["proxy.log", "listener.log"] {
+        eventually("the connection's end is logged", async || {
+            Ok((!envoy.file(log)?.is_empty()).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
     let metrics = envoy.listener(METRICS).await.unwrap();
     let mut client = Client::http1(metrics).await.unwrap();
     let page = client.get("/stats/prometheus").await.unwrap().text();
