@@ -123,7 +123,7 @@ impl<T> Streams<T> {
     /// The place that a number has if nobody else has it.
     #[inline]
     fn home(&self, number: u32) -> usize {
-        // Of a power of two the zeroes below its one.
+        // So many bits tell one of so many places.
         let bits = self.places.len().trailing_zeros();
         number
             .wrapping_mul(MULTIPLIER)
