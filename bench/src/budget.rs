@@ -31,13 +31,13 @@ pub const PERCENT_FOR_PANIC_MESSAGES: u64 = 20;
 pub const LABEL_SET_BYTES: u64 = 430;
 
 /// Native instructions of the core for a steady inbound request.
-pub const INBOUND_INSTRUCTIONS: u64 = 1_740;
+pub const INBOUND_INSTRUCTIONS: u64 = 1_830;
 /// Native instructions of the core for a steady outbound request.
-pub const OUTBOUND_INSTRUCTIONS: u64 = 2_110;
+pub const OUTBOUND_INSTRUCTIONS: u64 = 2_180;
 /// Native instructions of the core for a steady request behind an exchange.
-pub const STATS_ALONE_INSTRUCTIONS: u64 = 1_260;
+pub const STATS_ALONE_INSTRUCTIONS: u64 = 1_350;
 /// Native instructions of the core for a steady request with everything on.
-pub const EXTRAS_INSTRUCTIONS: u64 = 3_320;
+pub const EXTRAS_INSTRUCTIONS: u64 = 3_400;
 /// Native instructions of the core for a request that makes a new series of each metric.
 pub const NEW_SERIES_INSTRUCTIONS: u64 = 60_300;
 /// Native instructions of the core for a request of a peer that is not known.

@@ -6,6 +6,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem;
 use core::time::Duration;
 
 use prost::Message;
@@ -261,7 +262,7 @@ impl Plugin {
     /// The request has ended.
     pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
         self.on_done(host, stream);
-        if stream.only_logged && !self.warned_of_logger {
+        if stream.only_logged {
             self.warn_of_logger(host);
         }
         if self.setup.role == Role::MetadataExchange {
@@ -277,11 +278,7 @@ impl Plugin {
             return;
         };
         let mut ended = stats.ask(host);
-        if stream.only_logged
-            && ended.response_code == 0
-            && host.header(HeaderMap::Request, ":method").is_none()
-        {
-            // Not a request: an access logger may be a TCP proxy's or a listener's.
+        if stream.only_logged && ended.response_code == 0 && is_connection(host) {
             return;
         }
         let direction = self.directions.verify(host, stream.way, ended.connection);
@@ -300,7 +297,7 @@ impl Plugin {
 
     /// A request is gone, whether or not it was logged.
     pub fn on_done(&mut self, host: &impl Host, stream: &mut Stream) {
-        if core::mem::take(&mut stream.in_flight)
+        if mem::take(&mut stream.in_flight)
             && let Way::Known(direction) = stream.way
             && let Some(started) = &self.side(host, direction).started
         {
@@ -402,9 +399,11 @@ impl Plugin {
     }
 
     /// Says once what does not work where the plugin is an access logger.
-    #[cold]
+    #[inline(never)]
     fn warn_of_logger(&mut self, host: &dyn Host) {
-        self.warned_of_logger = true;
+        if mem::replace(&mut self.warned_of_logger, true) {
+            return;
+        }
         if self.setup.role != Role::Stats {
             host.log(
                 LogLevel::Warn,
@@ -485,6 +484,12 @@ impl Side {
             host.publish(name, peer.published());
         }
     }
+}
+
+/// Whether an access logger is not told of a request: it may be a TCP proxy's, or a listener's.
+#[cold]
+fn is_connection(host: &dyn Host) -> bool {
+    host.header(HeaderMap::Request, ":method").is_none()
 }
 
 impl Stream {
