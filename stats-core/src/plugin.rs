@@ -262,7 +262,7 @@ impl Plugin {
     /// The request has ended.
     pub fn on_log(&mut self, host: &impl Host, stream: &mut Stream) {
         self.on_done(host, stream);
-        if stream.only_logged {
+        if stream.only_logged && !self.warned_of_logger {
             self.warn_of_logger(host);
         }
         if self.setup.role == Role::MetadataExchange {
@@ -399,11 +399,9 @@ impl Plugin {
     }
 
     /// Says once what does not work where the plugin is an access logger.
-    #[inline(never)]
+    #[cold]
     fn warn_of_logger(&mut self, host: &dyn Host) {
-        if mem::replace(&mut self.warned_of_logger, true) {
-            return;
-        }
+        self.warned_of_logger = true;
         if self.setup.role != Role::Stats {
             host.log(
                 LogLevel::Warn,

@@ -159,11 +159,8 @@ impl Subject {
         let module = harness::install::module()?;
         let logger = plugin(&format!("bench.{name}"), "stats", &module, "").access_logger();
         Ok(Self {
-            name: name.to_owned(),
             loggers: vec![logger],
-            without: Some(BARE),
-            counter: Some(ISTIO_COUNTER),
-            ..Self::bare()
+            ..Self::ours(name, &[], "")?
         })
     }
 
@@ -266,11 +263,8 @@ fn plugin<'a>(
     configuration: &'a str,
 ) -> WasmPlugin<'a> {
     WasmPlugin {
-        name,
-        root_id,
         vm_id: name,
-        module,
-        configuration,
+        ..WasmPlugin::new(name, root_id, module, configuration)
     }
 }
 

@@ -65,7 +65,18 @@ pub struct WasmPlugin<'a> {
     pub configuration: &'a str,
 }
 
-impl WasmPlugin<'_> {
+impl<'a> WasmPlugin<'a> {
+    /// One in the VM that all of ours share.
+    pub fn new(name: &'a str, root_id: &'a str, module: &'a Path, configuration: &'a str) -> Self {
+        Self {
+            name,
+            root_id,
+            vm_id: "mixerless",
+            module,
+            configuration,
+        }
+    }
+
     /// As an entry in `http_filters`.
     pub fn http_filter(&self) -> Value {
         self.extension("envoy.extensions.filters.http.wasm.v3.Wasm")
@@ -106,7 +117,7 @@ impl WasmPlugin<'_> {
 /// When it has not been built.
 pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
     let (name, module) = (filter_name(root_id), install::module()?);
-    Ok(plugin(&name, root_id, &module, plugin_config).http_filter())
+    Ok(WasmPlugin::new(&name, root_id, &module, plugin_config).http_filter())
 }
 
 /// Our module as an access logger, in the role that `root_id` names.
@@ -115,22 +126,7 @@ pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
 /// When it has not been built.
 pub fn module_logger(root_id: &str, plugin_config: &str) -> Result<Value> {
     let (name, module) = (filter_name(root_id), install::module()?);
-    Ok(plugin(&name, root_id, &module, plugin_config).access_logger())
-}
-
-fn plugin<'a>(
-    name: &'a str,
-    root_id: &'a str,
-    module: &'a Path,
-    configuration: &'a str,
-) -> WasmPlugin<'a> {
-    WasmPlugin {
-        name,
-        root_id,
-        vm_id: "mixerless",
-        module,
-        configuration,
-    }
+    Ok(WasmPlugin::new(&name, root_id, &module, plugin_config).access_logger())
 }
 
 /// The content of the file from which Envoy learns the filter of that role.
@@ -194,7 +190,7 @@ fn traffic_listener(side: &Side) -> Result<Value> {
     let mut loggers: Vec<Value> = sidecar
         .access_log
         .as_deref()
-        .map(access_log)
+        .map(|format| file_logger(ACCESS_LOG, format))
         .into_iter()
         .collect();
     if sidecar.roles == Roles::Logger {
@@ -280,12 +276,13 @@ pub fn router() -> Value {
     })
 }
 
-fn access_log(format: &str) -> Value {
+/// Envoy's own access logger, which writes a line of that format to a file in Envoy's directory.
+pub fn file_logger(path: &str, format: &str) -> Value {
     json!({
         "name": "envoy.access_loggers.file",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": ACCESS_LOG,
+            "path": path,
             "log_format": { "text_format_source": { "inline_string": format!("{format}\n") } },
         },
     })

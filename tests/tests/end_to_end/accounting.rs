@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use harness::client::request;
-use harness::{App, Client, Mesh, Sidecar, SidecarBuilder, Upstream, eventually};
+use harness::{App, Client, Mesh, Roles, Sidecar, SidecarBuilder, Upstream, eventually};
 use http_body_util::Full;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
@@ -59,30 +59,33 @@ async fn each_status_is_a_series_of_its_own() {
 
 #[tokio::test]
 async fn a_request_that_is_logged_while_it_is_open_is_counted_once_at_its_end() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .access_log("%ACCESS_LOG_TYPE%")
-        .logs_open_requests()
-        .start()
-        .await
-        .unwrap();
-    let mut from_cart = peer::request_of("cart-1", peer::workload("shop", "cart"));
-    *from_cart.uri_mut() = "http://podinfo:9898/delay/300".parse().unwrap();
+    for roles in [Roles::Combined, Roles::Logger] {
+        let app = App::start().await.unwrap();
+        let sidecar = SidecarBuilder::inbound()
+            .roles(roles)
+            .upstream(Upstream::At(app.address()))
+            .access_log("%ACCESS_LOG_TYPE%")
+            .logs_open_requests()
+            .start()
+            .await
+            .unwrap();
+        let mut from_cart = peer::request_of("cart-1", peer::workload("shop", "cart"));
+        *from_cart.uri_mut() = "http://podinfo:9898/delay/300".parse().unwrap();
 
-    let response = client(&sidecar).await.send(from_cart).await.unwrap();
+        let response = client(&sidecar).await.send(from_cart).await.unwrap();
 
-    assert!(response.headers.contains_key(ID), "the exchange went on");
-    let of_cart = inbound(&peer::source("shop", "cart"));
-    assert_counted(&sidecar.page_after(1).await.unwrap(), &[(of_cart, 1)]);
-    let logged = eventually("the request's end is logged", async || {
-        let logged = sidecar.access_log()?;
-        let has_ended = logged.iter().any(|line| line == "DownstreamEnd");
-        Ok(has_ended.then_some(logged))
-    });
-    let logged = logged.await.unwrap();
-    for kind in ["DownstreamStart", "DownstreamPeriodic"] {
-        assert!(logged.iter().any(|line| line == kind), "{logged:?}");
+        assert!(response.headers.contains_key(ID), "the exchange went on");
+        let of_cart = inbound(&peer::source("shop", "cart"));
+        assert_counted(&sidecar.page_after(1).await.unwrap(), &[(of_cart, 1)]);
+        let logged = eventually("the request's end is logged", async || {
+            let logged = sidecar.access_log()?;
+            let has_ended = logged.iter().any(|line| line == "DownstreamEnd");
+            Ok(has_ended.then_some(logged))
+        });
+        let logged = logged.await.unwrap();
+        for kind in ["DownstreamStart", "DownstreamPeriodic"] {
+            assert!(logged.iter().any(|line| line == kind), "{logged:?}");
+        }
     }
 }
 
@@ -190,30 +193,37 @@ async fn a_failure_behind_the_servers_sidecar_carries_the_flag_only_there() {
 
 #[tokio::test]
 async fn a_request_that_the_client_gives_up_is_counted_once_as_dc_on_both_sides() {
-    let mesh = Mesh::builder().mtls(false).start().await.unwrap();
-    let mut client = mesh.client().await.unwrap();
+    for roles in [Roles::Combined, Roles::Logger] {
+        let mesh = Mesh::builder()
+            .mtls(false)
+            .both(|sidecar| sidecar.roles(roles))
+            .start()
+            .await
+            .unwrap();
+        let mut client = mesh.client().await.unwrap();
 
-    let call = tokio::spawn(async move { client.get("/hang").await });
-    mesh.app.reached("/hang").await.unwrap();
-    call.abort();
+        let call = tokio::spawn(async move { client.get("/hang").await });
+        mesh.app.reached("/hang").await.unwrap();
+        call.abort();
 
-    let gone = [("response_flags", "DC"), ("response_code", "0")];
-    let podinfo = [
-        ("source_workload", "podinfo"),
-        ("source_workload_namespace", "test"),
-    ];
-    let inbound_page = mesh.inbound.page_after(1).await.unwrap();
-    let series = inbound_page.series("istio_requests_total");
-    assert_eq!(series.len(), 1);
-    assert!(
-        series[0].has(&gone) && series[0].has(&podinfo),
-        "{series:?}"
-    );
-    // No response came, so that the other side never said who it is.
-    assert_counted(
-        &mesh.outbound.page_after(1).await.unwrap(),
-        &[(outbound(&gone), 1)],
-    );
+        let gone = [("response_flags", "DC"), ("response_code", "0")];
+        let podinfo = [
+            ("source_workload", "podinfo"),
+            ("source_workload_namespace", "test"),
+        ];
+        let inbound_page = mesh.inbound.page_after(1).await.unwrap();
+        let series = inbound_page.series("istio_requests_total");
+        assert_eq!(series.len(), 1);
+        assert!(
+            series[0].has(&gone) && series[0].has(&podinfo),
+            "{series:?}"
+        );
+        // No response came, so that the other side never said who it is.
+        assert_counted(
+            &mesh.outbound.page_after(1).await.unwrap(),
+            &[(outbound(&gone), 1)],
+        );
+    }
 }
 
 #[tokio::test]
