@@ -1,10 +1,10 @@
 //! What is measured, once for all benchmarks: requests in the core and in the compiled module,
 //! configurations, a page. How it is measured is the benchmarks' own.
 
-use anyhow::{Result, ensure};
-use stats_core::host::MetricKind;
+use anyhow::{Context, Result, ensure};
 use stats_core::plugin::{Plugin, Stream};
 use stats_core::registry::Registry;
+use stats_core::stat_name;
 
 use crate::recorded::Recorded;
 
@@ -160,7 +160,9 @@ pub fn registry(series: u64) -> Result<Registry> {
         core.proxy.last_defined().clone_into(&mut name);
         // The last defined is a histogram; as a counter, a series is one line.
         name.push_str("_total");
-        registry.define(MetricKind::Counter, &name)?.record(1);
+        let parsed = stat_name::parse(&name);
+        let (labels, name) = parsed.with_context(|| format!("{name} is no stat name"))?;
+        registry.counter(name, "", &labels)?.increment();
     }
     Ok(registry)
 }

@@ -59,16 +59,7 @@ pub trait Attributes {
     fn publish(&self, name: &str, value: &[u8]);
 }
 
-/// The kind of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only ever grows; a recorded value is added.
-    Counter,
-    /// A recorded value replaces the last.
-    Gauge,
-    /// A recorded value is one observation.
-    Histogram,
-}
+pub use crate::registry::MetricKind;
 
 /// A metric that the host has defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,8 +69,6 @@ pub mod dimensions;
 pub mod direction;
 pub mod discovery;
 pub mod exchange;
-pub mod exposition;
-pub mod histogram;
 pub mod host;
 mod json;
 pub mod metrics;

@@ -12,7 +12,8 @@ use stats_core::host::{
 };
 use stats_core::plugin::{Plugin, Stream};
 use stats_core::proto::{Kind, List, Metadata, Node, Struct, Value};
-use stats_core::registry::{Metric, Registry};
+use stats_core::registry::{ENVOY_BOUNDS, Metric, Registry};
+use stats_core::stat_name;
 use stats_core::workload::Workload;
 
 pub const MTLS_LOCAL: &str = "spiffe://cluster.local/ns/test/sa/default";
@@ -300,7 +301,16 @@ impl Attributes for Mock {
 impl Metrics for Mock {
     fn define(&self, kind: MetricKind, stat_name: &str) -> Option<MetricId> {
         self.note(|| "define".to_owned());
-        let metric = self.registry.borrow_mut().define(kind, stat_name).unwrap();
+        let (labels, name) = stat_name::parse(stat_name).unwrap();
+        let mut registry = self.registry.borrow_mut();
+        let metric = match kind {
+            MetricKind::Counter => Metric::Counter(registry.counter(name, "", &labels).unwrap()),
+            MetricKind::Gauge => Metric::Gauge(registry.gauge(name, "", &labels).unwrap()),
+            MetricKind::Histogram => {
+                let histogram = registry.histogram(name, "", &labels, &ENVOY_BOUNDS);
+                Metric::Histogram(histogram.unwrap())
+            }
+        };
         self.metrics.borrow_mut().push(metric);
         Some(MetricId(
             u32::try_from(self.metrics.borrow().len()).unwrap() - 1,

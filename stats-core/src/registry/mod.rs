@@ -1,7 +1,14 @@
-//! A registry of counters, gauges and histograms: the core as a metrics library of its own.
+//! A registry of counters, gauges and histograms: the core as a metrics library of its own. It uses
+//! nothing of the rest of the crate.
 //!
-//! It is also what a host without a stats store of its own records into: see [`Registry::define`].
-//! How it becomes text is in [`exposition`](crate::exposition).
+//! Here: families, series and their names. Not here: the buckets, which are in `histogram`, the text of
+//! a page, which is in `exposition`, and why a metric is refused, which is in `error`.
+
+mod error;
+mod exposition;
+mod histogram;
+#[cfg(test)]
+mod tests;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -9,12 +16,21 @@ use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::histogram::{ENVOY_BOUNDS, Histogram};
-use crate::host::MetricKind;
-use crate::stat_name;
+pub use self::error::RegistryError;
+pub use self::histogram::{ENVOY_BOUNDS, Histogram};
+
+/// The kind of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only ever grows; a recorded value is added.
+    Counter,
+    /// A recorded value replaces the last.
+    Gauge,
+    /// A recorded value is one observation.
+    Histogram,
+}
 
 /// A handle to one counter series. Cheap to clone; all clones count into the same series, from any
 /// thread.
@@ -85,55 +101,6 @@ impl Metric {
     }
 }
 
-/// Why a metric cannot be registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RegistryError {
-    /// Not a metric's name: letters, digits, `_` and `:`, no digit first.
-    MetricName(String),
-    /// Not a label's name (letters, digits and `_`, no digit first), or one that Prometheus keeps
-    /// for itself: `le` on a histogram, and what begins with `__`.
-    LabelName(String),
-    /// The label is there twice.
-    DuplicateLabel(String),
-    /// The metric is registered with another kind or other buckets.
-    Conflict(String),
-    /// A histogram's bounds must be ascending numbers; `+Inf` is added by itself.
-    Bounds(String),
-}
-
-impl fmt::Display for RegistryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MetricName(name) => {
-                write!(
-                    f,
-                    "{name:?} is no metric name: use letters, digits, _ and :, no digit first"
-                )
-            }
-            Self::LabelName(name) => write!(
-                f,
-                "{name:?} is no label name: use letters, digits and _, no digit first, neither le on \
-                 a histogram nor __ at the beginning"
-            ),
-            Self::DuplicateLabel(name) => write!(f, "the label {name:?} is given twice"),
-            Self::Conflict(name) => {
-                write!(
-                    f,
-                    "{name:?} is registered already, with another kind or other buckets"
-                )
-            }
-            Self::Bounds(name) => {
-                write!(
-                    f,
-                    "the bounds of {name:?} must be finite numbers in ascending order"
-                )
-            }
-        }
-    }
-}
-
-impl core::error::Error for RegistryError {}
-
 /// All metrics of a process.
 ///
 /// Registering takes `&mut self`; recording does not involve the registry at all, it goes through
@@ -159,6 +126,9 @@ pub(crate) struct Series {
     pub labels: Labels,
     pub metric: Metric,
 }
+
+/// What the names of a histogram's samples end in.
+const HISTOGRAM_SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 type Labels = Vec<(String, String)>;
 
@@ -218,20 +188,6 @@ impl Registry {
         }
     }
 
-    /// The metric of a [stat name](crate::stat_name), its labels taken out of it: what a host
-    /// without a stats store of its own answers [`Metrics::define`](crate::host::Metrics::define)
-    /// with. Histograms have [`ENVOY_BOUNDS`].
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub fn define(&mut self, kind: MetricKind, stat_name: &str) -> Result<Metric, RegistryError> {
-        let Some((labels, name)) = stat_name::parse(stat_name) else {
-            return Err(RegistryError::MetricName(stat_name.to_owned()));
-        };
-        let bounds = (kind == MetricKind::Histogram).then_some(&ENVOY_BOUNDS[..]);
-        self.metric(name, "", &labels, kind, bounds)
-    }
-
     fn metric(
         &mut self,
         name: &str,
@@ -241,12 +197,20 @@ impl Registry {
         bounds: Option<&[f64]>,
     ) -> Result<Metric, RegistryError> {
         let key = checked_labels(kind, labels)?;
+        self.check_samples(name, kind)?;
         let family = match self.families.entry(name.to_owned()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Family::new(name, help, kind, bounds)?),
         };
         if family.kind != kind || family.bounds.as_deref() != bounds {
             return Err(RegistryError::Conflict(name.to_owned()));
+        }
+        if family.help != help {
+            return Err(RegistryError::Help {
+                name: name.to_owned(),
+                registered: family.help.clone(),
+                given: help.to_owned(),
+            });
         }
         let new = || match (kind, &family.bounds) {
             (MetricKind::Counter, _) => Metric::Counter(Counter::default()),
@@ -260,6 +224,34 @@ impl Registry {
             metric: new(),
         });
         Ok(series.metric.clone())
+    }
+
+    /// Refuses a metric that would have a sample name in common with one of another name.
+    fn check_samples(&self, name: &str, kind: MetricKind) -> Result<(), RegistryError> {
+        if self.families.contains_key(name) {
+            return Ok(());
+        }
+        let clash = |registered: &str, sample: &str| RegistryError::SampleName {
+            name: name.to_owned(),
+            registered: registered.to_owned(),
+            sample: sample.to_owned(),
+        };
+        let histogram = |name: &&str| {
+            let family = self.families.get(*name);
+            family.is_some_and(|family| family.kind == MetricKind::Histogram)
+        };
+        for suffix in HISTOGRAM_SUFFIXES {
+            if let Some(other) = name.strip_suffix(suffix).filter(histogram) {
+                return Err(clash(other, name));
+            }
+            if kind == MetricKind::Histogram {
+                let sample = name.to_owned() + suffix;
+                if self.families.contains_key(&sample) {
+                    return Err(clash(&sample, &sample));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -315,81 +307,4 @@ fn owned(labels: &[(&str, &str)]) -> Labels {
 fn is_name(name: &str, colon: bool) -> bool {
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || (colon && c == ':');
     name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_in_any_order_are_the_same_series() {
-        let mut registry = Registry::new();
-        registry
-            .counter("c", "", &[("a", "1"), ("b", "2")])
-            .unwrap()
-            .increment();
-        let same = registry
-            .counter("c", "", &[("b", "2"), ("a", "1")])
-            .unwrap();
-        assert_eq!(same.get(), 1);
-    }
-
-    #[test]
-    fn names_labels_kinds_and_bounds_are_checked() {
-        use RegistryError as E;
-        let mut registry = Registry::new();
-        registry.counter("taken", "", &[]).unwrap();
-        registry.histogram("h", "", &[], &[1.0]).unwrap();
-        let name = |text: &str| text.to_owned();
-        let cases = [
-            (
-                registry.counter("0", "", &[]).err(),
-                E::MetricName(name("0")),
-            ),
-            (registry.counter("", "", &[]).err(), E::MetricName(name(""))),
-            (
-                registry.counter("c", "", &[("a b", "")]).err(),
-                E::LabelName(name("a b")),
-            ),
-            (
-                registry.counter("c", "", &[("__a", "")]).err(),
-                E::LabelName(name("__a")),
-            ),
-            (
-                registry.counter("c", "", &[("a", "1"), ("a", "2")]).err(),
-                E::DuplicateLabel(name("a")),
-            ),
-            (
-                registry.gauge("taken", "", &[]).err(),
-                E::Conflict(name("taken")),
-            ),
-            (
-                registry.histogram("h", "", &[], &[2.0]).err(),
-                E::Conflict(name("h")),
-            ),
-            (
-                registry.histogram("h", "", &[("le", "")], &[1.0]).err(),
-                E::LabelName(name("le")),
-            ),
-            (
-                registry.histogram("i", "", &[], &[2.0, 1.0]).err(),
-                E::Bounds(name("i")),
-            ),
-            (
-                registry.histogram("i", "", &[], &[f64::NAN]).err(),
-                E::Bounds(name("i")),
-            ),
-        ];
-        for (error, expected) in cases {
-            assert_eq!(error, Some(expected));
-        }
-    }
-
-    #[test]
-    fn a_gauge_goes_up_and_down() {
-        let gauge = Registry::new().gauge("g", "", &[]).unwrap();
-        gauge.set(5);
-        gauge.add(-7);
-        assert_eq!(gauge.get(), -2);
-    }
 }

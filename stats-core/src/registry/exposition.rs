@@ -3,8 +3,7 @@
 use alloc::string::String;
 use core::fmt::{self, Display, Write};
 
-use crate::host::MetricKind;
-use crate::registry::{Metric, Registry};
+use super::{Metric, MetricKind, Registry};
 
 impl Registry {
     /// All metrics as text, families and series in a fixed order.
