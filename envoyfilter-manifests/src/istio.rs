@@ -4,16 +4,14 @@ mod envoy_filter;
 mod extension;
 mod stat_tags;
 mod telemetry;
-mod version;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
+use crate::istio_version::IstioVersion;
 use crate::plan::Plan;
 use crate::settings::{Method, Native};
-
-pub use version::Version;
 
 /// Adds what a mesh needs: `istio/` is to be applied, `mesh-config/` to be merged into what is there.
 ///
@@ -22,7 +20,7 @@ pub use version::Version;
 pub fn add(
     bundle: &mut Bundle,
     plan: &Plan,
-    version: Version,
+    version: IstioVersion,
     method: Method,
     native: Native,
 ) -> Result<()> {

@@ -11,6 +11,7 @@
 pub mod bundle;
 pub mod check;
 pub mod istio;
+pub mod istio_version;
 pub mod manifests;
 pub mod module_source;
 pub mod plan;

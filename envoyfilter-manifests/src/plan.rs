@@ -4,10 +4,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use stats_core::metrics::PREFIX;
 
-use crate::istio::Version;
+use crate::istio_version::IstioVersion;
 use crate::module_source::{ModuleSource, sha256};
 use crate::plugin::Plugin;
-use crate::readers::Queries;
 use crate::settings::{Method, Native, Settings, Target};
 
 /// Everything that the files depend on.
@@ -41,7 +40,7 @@ pub enum Mesh {
     /// An Istio mesh.
     Istio {
         /// Its version.
-        version: Version,
+        version: IstioVersion,
         /// How the module gets in.
         method: Method,
         /// What becomes of native metrics.
@@ -97,11 +96,6 @@ impl Plan {
             cluster: name("--cluster", settings.cluster.as_deref(), "kubernetes")?,
         })
     }
-
-    /// The questions that readers ask, in the words of this plan.
-    pub fn queries(&self) -> Queries {
-        Queries::new(&self.plugin.prefix())
-    }
 }
 
 fn mesh(settings: &Settings) -> Result<Mesh> {
@@ -147,7 +141,7 @@ fn mesh(settings: &Settings) -> Result<Mesh> {
 fn istio(settings: &Settings) -> Result<Mesh> {
     let version = match &settings.istio_version {
         Some(version) => version.parse()?,
-        None => Version::DEFAULT,
+        None => IstioVersion::DEFAULT,
     };
     let method = settings.method.unwrap_or(Method::EnvoyFilter);
     ensure!(

@@ -6,8 +6,9 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Version, metadata};
+use super::metadata;
 use crate::bundle::Document;
+use crate::istio_version::IstioVersion;
 use crate::plan::Plan;
 use crate::plugin::Plugin;
 use crate::proxy::{Code, WASM_TYPE, wasm};
@@ -59,7 +60,7 @@ fn document(plan: &Plan, traffic: Traffic, place: Place, what: &str) -> Result<D
              For proxies of any version from Istio {} on, so that an upgrade loses no metrics.\n\
              In another namespace than the root namespace it would apply to that namespace only.",
             place.about(),
-            Version::OLDEST
+            IstioVersion::OLDEST
         ),
         object,
     )

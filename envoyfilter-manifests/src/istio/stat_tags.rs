@@ -3,12 +3,12 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::Version;
 use crate::bundle::{Bundle, Document};
+use crate::istio_version::IstioVersion;
 use crate::plan::Plan;
 
 /// Adds both ways to say it, unless there is nothing to say.
-pub fn add(bundle: &mut Bundle, plan: &Plan, version: Version) -> Result<()> {
+pub fn add(bundle: &mut Bundle, plan: &Plan, version: IstioVersion) -> Result<()> {
     let labels: Vec<String> = if version.has_standard_stat_tags() {
         plan.plugin.custom_labels().into_iter().collect()
     } else {

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use stats_core::metrics::{HttpMetric, MessageMetric};
 
-use super::{Version, metadata};
+use super::metadata;
 use crate::bundle::Document;
+use crate::istio_version::IstioVersion;
 use crate::plan::Plan;
 
 /// What Istio calls the metrics that the module makes. Its TCP metrics are not among them, so they stay on.
@@ -24,7 +25,7 @@ fn metrics() -> impl Iterator<Item = &'static str> {
 }
 
 /// The mesh-wide `Telemetry`.
-pub fn native_off(plan: &Plan, version: Version) -> Document {
+pub fn native_off(plan: &Plan, version: IstioVersion) -> Document {
     let disable = |metric| -> Value {
         json!({ "disabled": true, "match": { "metric": metric, "mode": "CLIENT_AND_SERVER" } })
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stats_core::dimensions::Label;
 use stats_core::metrics::HttpMetric;
 
-use super::queries::Selection;
+use super::queries::{Queries, Selection};
 use crate::bundle::Document;
 use crate::plan::Plan;
 
@@ -43,7 +43,7 @@ pub fn adapter(plan: &Plan) -> Document {
 }
 
 fn rule(plan: &Plan, name: &str, labels: &[&str], overrides: &Value) -> Value {
-    let requests = plan.queries().name(HttpMetric::RequestsTotal);
+    let requests = Queries::of(plan).name(HttpMetric::RequestsTotal);
     let present = labels
         .iter()
         .fold(Selection::served(), |of, label| of.and(label, "!=", ""));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::queries::Selection;
+use super::queries::{Queries, Selection};
 use crate::bundle::Document;
 use crate::plan::Plan;
 
@@ -12,7 +12,7 @@ const DURATION: &str = "mixerless-request-duration";
 /// How Flagger asks; it fills in what stands in double braces.
 pub fn metric_templates(plan: &Plan) -> [Document; 2] {
     let canary = Selection::served().to_workload("{{ namespace }}", "{{ target }}");
-    let queries = plan.queries();
+    let queries = Queries::of(plan);
     let template = |name: &str, query: String| -> Value {
         json!({
             "apiVersion": "flagger.app/v1beta1",

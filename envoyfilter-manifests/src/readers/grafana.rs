@@ -16,7 +16,7 @@ const WINDOW: &str = "$__rate_interval";
 
 /// The dashboard, as Grafana imports it.
 pub fn dashboard(plan: &Plan) -> Result<String> {
-    let queries = plan.queries();
+    let queries = Queries::of(plan);
     let dashboard = json!({
         "editable": true,
         "panels": panels(&queries),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::queries::Queries;
 use crate::bundle::Document;
 use crate::plan::{Mesh, Plan};
 
@@ -127,7 +128,7 @@ fn keep(label: &str, regex: &str) -> Value {
 }
 
 fn ours(plan: &Plan, action: &str) -> Value {
-    named(action, &format!("{}.*", plan.queries().prefix()))
+    named(action, &format!("{}.*", Queries::of(plan).prefix()))
 }
 
 fn named(action: &str, regex: &str) -> Value {

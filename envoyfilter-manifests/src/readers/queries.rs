@@ -4,6 +4,8 @@
 use stats_core::dimensions::Label;
 use stats_core::metrics::HttpMetric;
 
+use crate::plan::Plan;
+
 /// The bounds of the duration histogram without which thresholds and quantiles of the readers are guesses. 500 is the
 /// canary's limit.
 pub const REQUIRED_BUCKETS: [&str; 9] =
@@ -26,10 +28,10 @@ pub struct Selection {
 }
 
 impl Queries {
-    /// Questions about metrics whose names begin like that.
-    pub fn new(prefix: &str) -> Self {
+    /// Questions about the metrics of this plan.
+    pub fn of(plan: &Plan) -> Self {
         Self {
-            prefix: prefix.to_owned(),
+            prefix: plan.plugin.prefix(),
         }
     }
 

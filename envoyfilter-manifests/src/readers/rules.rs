@@ -39,9 +39,9 @@ pub fn rules(plan: &Plan) -> Document {
         format!(
             "Aggregates of {prefix}* by workload, without pods. For long retention keep these (workload:{prefix}.*) and let the\n\
              raw series go after days: by federation, by remote write, or in an object store of their own.",
-            prefix = plan.queries().prefix()
+            prefix = Queries::of(plan).prefix()
         ),
-        groups(&plan.queries()),
+        groups(&Queries::of(plan)),
     )
 }
 

@@ -7,12 +7,12 @@ use anyhow::{Error, Result, bail};
 
 /// A minor version of Istio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub struct IstioVersion {
     major: u32,
     minor: u32,
 }
 
-impl Version {
+impl IstioVersion {
     /// What is assumed without a word.
     pub const DEFAULT: Self = Self::new(1, 30);
     /// The oldest whose agent pulls `oci://`.
@@ -42,7 +42,7 @@ impl Version {
     }
 }
 
-impl FromStr for Version {
+impl FromStr for IstioVersion {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -61,7 +61,7 @@ impl FromStr for Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for IstioVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn versions_compare_as_numbers_and_may_have_a_patch_level() {
-        let version = |text: &str| text.parse::<Version>().unwrap();
+        let version = |text: &str| text.parse::<IstioVersion>().unwrap();
         assert!(version("1.100") > version("1.30.2"));
         assert!(version("1.17").has_standard_stat_tags());
         assert!(!version("v1.18.0").has_standard_stat_tags());
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_version_that_is_none_or_too_old_is_refused() {
         for text in ["", "1", "latest", "1.x", "1.9"] {
-            let error = text.parse::<Version>().unwrap_err().to_string();
+            let error = text.parse::<IstioVersion>().unwrap_err().to_string();
             assert!(error.starts_with("--istio-version: "), "{error}");
         }
     }
