@@ -8,22 +8,28 @@ use anyhow::{Result, bail};
 /// The Envoy releases that the module is tested on, newest first.
 pub const ENVOY_VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.2", "1.37.0", "1.36.4"];
 
-/// The Envoy binary: `MIXERLESS_ENVOY`, else the newest release that `cargo xtask setup` installed.
+/// The environment variable that names an Envoy binary to use instead of an installed one.
+pub const ENVOY_VARIABLE: &str = "MIXERLESS_ENVOY";
+
+/// The environment variable that names a module to load instead of the one in the workspace.
+pub const MODULE_VARIABLE: &str = "MIXERLESS_MODULE";
+
+/// The Envoy binary: [`ENVOY_VARIABLE`], else the newest release that `cargo xtask setup` installed.
 ///
 /// # Errors
 /// When there is no such file.
 pub fn envoy() -> Result<PathBuf> {
     let installed = format!("target/envoy/{}/envoy", ENVOY_VERSIONS[0]);
-    existing("MIXERLESS_ENVOY", &installed, "cargo xtask setup")
+    existing(ENVOY_VARIABLE, &installed, "cargo xtask setup")
 }
 
-/// The compiled module: `MIXERLESS_MODULE`, else the one that `cargo xtask build` made.
+/// The compiled module: [`MODULE_VARIABLE`], else the one that `cargo xtask build` made.
 ///
 /// # Errors
 /// When there is no such file.
 pub fn module() -> Result<PathBuf> {
     existing(
-        "MIXERLESS_MODULE",
+        MODULE_VARIABLE,
         "target/dist/mixerless.wasm",
         "cargo xtask build",
     )

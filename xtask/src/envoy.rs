@@ -2,17 +2,14 @@
 //! Not here: how one is downloaded, see `wheel`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use harness::ENVOY_VERSIONS;
+use harness::install::ENVOY_VARIABLE;
 
-use crate::process::capture;
+use crate::envoy_version::version_of;
 use crate::{paths, steps, wheel};
-
-/// Names one Envoy binary to use instead of ours; the tests read it too.
-pub const OVERRIDE: &str = "MIXERLESS_ENVOY";
 
 /// What one asks for when one asks for nothing: both ends of what is supported.
 const DEFAULT: [Choice; 2] = [Choice::Newest, Choice::Oldest];
@@ -70,11 +67,13 @@ impl Choice {
 
 /// The chosen Envoys, newest first, whether or not they are installed.
 pub fn choose(choices: &[Choice]) -> Result<Vec<Envoy>> {
-    match (std::env::var_os(OVERRIDE), choices) {
+    match (std::env::var_os(ENVOY_VARIABLE), choices) {
         (None, []) => Ok(chosen(&DEFAULT)),
         (None, _) => Ok(chosen(choices)),
         (Some(binary), []) => Ok(vec![users_own(binary.as_ref())?]),
-        (Some(_), _) => bail!("{OVERRIDE} names one Envoy; unset it to choose among versions"),
+        (Some(_), _) => {
+            bail!("{ENVOY_VARIABLE} names one Envoy; unset it to choose among versions")
+        }
     }
 }
 
@@ -105,23 +104,8 @@ fn users_own(binary: &Path) -> Result<Envoy> {
     // The tests run in another directory, where a relative path leads astray.
     let binary = std::path::absolute(binary)?;
     let version = version_of(&binary)
-        .with_context(|| format!("{OVERRIDE}={} is not an Envoy", binary.display()))?;
+        .with_context(|| format!("{ENVOY_VARIABLE}={} is not an Envoy", binary.display()))?;
     Ok(Envoy { version, binary })
-}
-
-/// What the binary says about itself.
-pub fn version_of(binary: &Path) -> Result<String> {
-    let said = capture(Command::new(binary).arg("--version"))?;
-    match version_in(&said) {
-        Some(version) => Ok(version.to_owned()),
-        None => bail!("it does not answer `--version` as Envoy does"),
-    }
-}
-
-/// The version in `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`.
-fn version_in(said: &str) -> Option<&str> {
-    let (_, build) = said.split_once("version: ")?;
-    build.split('/').nth(1)
 }
 
 #[cfg(test)]
@@ -148,12 +132,5 @@ mod tests {
     fn an_unknown_version_is_answered_with_the_known_ones() {
         let error = "1.2.3".parse::<Choice>().unwrap_err();
         assert!(error.contains("1.40.0, 1.39.3"), "{error}");
-    }
-
-    #[test]
-    fn the_version_is_not_mistaken_for_a_part_of_the_path() {
-        let said = "/opt/1.2/envoy  version: 0a1b2c/1.40.0/Clean/RELEASE/BoringSSL";
-        assert_eq!(version_in(said), Some("1.40.0"));
-        assert_eq!(version_in("true (GNU coreutils) 9.1"), None);
     }
 }

@@ -7,6 +7,7 @@ mod apt;
 mod cargo;
 mod demo;
 mod envoy;
+mod envoy_version;
 mod gungraun;
 mod module;
 mod paths;

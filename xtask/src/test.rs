@@ -2,17 +2,15 @@
 //! Not here: the tests.
 
 use anyhow::Result;
+use harness::install::{ENVOY_VARIABLE, MODULE_VARIABLE};
 
 use crate::cargo::cargo;
-use crate::envoy::{self, Choice, Envoy, OVERRIDE};
+use crate::envoy::{self, Choice, Envoy};
 use crate::module::{self, Verbosity};
 use crate::process::show;
 use crate::stages::{self, Stage};
 use crate::toolchain::Toolchain;
 use crate::{paths, setup};
-
-/// The variable that tells the tests where the module is.
-const MODULE: &str = "MIXERLESS_MODULE";
 
 /// All that a change must pass: everything with the first Envoy, and the
 /// end-to-end tests once more with each other one.
@@ -96,7 +94,7 @@ fn cargo_test(scope: &[&str], envoy: &Envoy, test_args: &[String]) -> Result<()>
     cargo
         .args(scope)
         .args(test_args)
-        .env(OVERRIDE, &envoy.binary)
-        .env(MODULE, paths::module());
+        .env(ENVOY_VARIABLE, &envoy.binary)
+        .env(MODULE_VARIABLE, paths::module());
     show(&mut cargo)
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::apt::Tool;
 use crate::cargo::cargo;
 use crate::process::{capture, succeeds_within};
-use crate::{apt, paths, steps};
+use crate::{paths, steps};
 
 /// The module's target.
 pub const WASM: &str = "wasm32-unknown-unknown";
@@ -20,6 +21,13 @@ pub const WASM_NO_STD: &str = "wasm32v1-none";
 
 /// Where Debian's packages put the compiler; a rustup in the home directory is another one.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+/// A compiler that comes with the sources of its own standard library.
+const WEB_RUSTC: Tool = Tool {
+    name: "Debian's Rust compiler and the sources of std",
+    packages: &["rustc-web", "rust-web-src"],
+    present: debian_present,
+};
 
 /// How long rustup may take. Behind a closed firewall it would try for minutes.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(1);
@@ -54,7 +62,7 @@ impl Toolchain {
             if rustup_adds_targets() {
                 return Ok(Self::Rustup);
             }
-            apt::WEB_RUSTC.ensure().with_context(|| {
+            WEB_RUSTC.ensure().with_context(|| {
                 format!("no compiler for {WASM}; either run `rustup target add {WASM} {WASM_NO_STD}`, or let Debian's be installed")
             })?;
         }
@@ -110,7 +118,7 @@ fn rust_flags(more: &[&str]) -> String {
 }
 
 /// Whether Debian's compiler is here with its sources, and new enough for this workspace.
-pub fn debian_present() -> bool {
+fn debian_present() -> bool {
     let version = capture(Command::new(DEBIAN_RUSTC).arg("--version"));
     version.is_ok_and(|version| is_new_enough(&version))
         && sysroot(DEBIAN_RUSTC)

