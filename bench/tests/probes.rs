@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what is measured is set up by tests")]
 
 use bench::engine::Compiled;
-use bench::envoy::fleet::Direction;
 use bench::envoy::probe;
 use bench::envoy::steady;
 use bench::recorded::Call;
 use bench::subjects::{INBOUND, OUTBOUND, Scenario};
+use harness::SidecarDirection;
 
 /// How often a steady request of the core makes this call.
 fn made(scenario: &Scenario, call: Call) -> usize {
@@ -18,7 +18,7 @@ fn made(scenario: &Scenario, call: Call) -> usize {
 }
 
 #[track_caller]
-fn has_the_calls(direction: Direction, scenario: &Scenario) {
+fn has_the_calls(direction: SidecarDirection, scenario: &Scenario) {
     let probe = steady::all(direction);
     let calls = [
         probe.on_request_headers,
@@ -49,20 +49,20 @@ fn kind_of(call: &probe::Call) -> Call {
 
 #[test]
 fn an_inbound_probe_makes_the_calls_of_a_steady_request() {
-    has_the_calls(Direction::Inbound, &INBOUND);
+    has_the_calls(SidecarDirection::Inbound, &INBOUND);
 }
 
 #[test]
 fn an_outbound_probe_makes_the_calls_of_a_steady_request() {
-    has_the_calls(Direction::Outbound, &OUTBOUND);
+    has_the_calls(SidecarDirection::Outbound, &OUTBOUND);
 }
 
 /// A call that is answered with nothing costs less than one that is answered.
 #[test]
 fn a_probe_is_handed_over_as_much_as_the_module() {
     for (direction, scenario) in [
-        (Direction::Inbound, INBOUND),
-        (Direction::Outbound, OUTBOUND),
+        (SidecarDirection::Inbound, INBOUND),
+        (SidecarDirection::Outbound, OUTBOUND),
     ] {
         let probe = steady::all(direction).module().unwrap();
         let [probe, module] = [Compiled::new(&probe), Compiled::load()].map(|compiled| {
@@ -75,7 +75,7 @@ fn a_probe_is_handed_over_as_much_as_the_module() {
 
 #[test]
 fn the_last_part_makes_all_calls() {
-    for direction in Direction::ALL {
+    for direction in SidecarDirection::ALL {
         let all = steady::all(direction);
         let last = steady::parts(direction).pop().unwrap().probe;
         assert_eq!(last.module().unwrap(), all.module().unwrap());

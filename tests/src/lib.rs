@@ -19,6 +19,7 @@
 pub mod app;
 pub mod certs;
 pub mod client;
+pub mod direction;
 pub mod envoy;
 pub mod install;
 pub mod mesh;
@@ -29,6 +30,7 @@ mod wait;
 
 pub use app::App;
 pub use client::{Call, Client, Response};
+pub use direction::SidecarDirection;
 pub use envoy::Envoy;
 pub use install::ENVOY_VERSIONS;
 pub use mesh::{Mesh, MeshBuilder};

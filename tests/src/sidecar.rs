@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 
 use crate::certs::Identity;
 use crate::envoy::{Envoy, Options};
-use crate::{Client, Node, Page, eventually};
+use crate::{Client, Node, Page, SidecarDirection, eventually};
 
 pub mod bootstrap;
 
@@ -34,7 +34,7 @@ pub struct Sidecar {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SidecarBuilder {
-    direction: Direction,
+    direction: SidecarDirection,
     node: Node,
     service: Option<Service>,
     domains: Vec<String>,
@@ -97,12 +97,6 @@ struct Tls {
     peer: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Inbound,
-    Outbound,
-}
-
 /// One direction of an Envoy that may have two.
 struct Side<'a> {
     listener: &'static str,
@@ -115,7 +109,7 @@ struct Side<'a> {
 impl SidecarBuilder {
     /// A server's sidecar: takes requests to any host.
     pub fn inbound() -> Self {
-        Self::new(Direction::Inbound, vec!["*".to_owned()])
+        Self::new(SidecarDirection::Inbound, vec!["*".to_owned()])
     }
 
     /// A client's sidecar: takes requests to `podinfo` by the names that Kubernetes gives it, with and without port.
@@ -124,7 +118,7 @@ impl SidecarBuilder {
         let domains = names
             .iter()
             .flat_map(|name| [(*name).to_owned(), format!("{name}:9898")]);
-        Self::new(Direction::Outbound, domains.collect())
+        Self::new(SidecarDirection::Outbound, domains.collect())
     }
 
     /// Whose sidecar it is.
@@ -324,14 +318,14 @@ impl SidecarBuilder {
     fn root_ids(&self) -> &'static [&'static str] {
         match (self.roles, self.direction) {
             (Roles::Combined, _) => &[""],
-            (Roles::Split, Direction::Inbound) => &["metadata_exchange", "stats_inbound"],
-            (Roles::Split, Direction::Outbound) => &["metadata_exchange", "stats_outbound"],
+            (Roles::Split, SidecarDirection::Inbound) => &["metadata_exchange", "stats_inbound"],
+            (Roles::Split, SidecarDirection::Outbound) => &["metadata_exchange", "stats_outbound"],
             (Roles::Logger, _) => &["metadata_exchange"],
             (Roles::None, _) => &[],
         }
     }
 
-    fn new(direction: Direction, domains: Vec<String>) -> Self {
+    fn new(direction: SidecarDirection, domains: Vec<String>) -> Self {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             direction,

@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use harness::SidecarDirection;
 use tempfile::TempDir;
 
-use super::fleet::{Costs, Direction, Effort, Fleet, Terrain};
+use super::fleet::{Costs, Effort, Fleet, Terrain};
 use super::load::Requests;
 use super::steady;
 use super::subject::{COMBINED, NATIVE, NATIVE_WITH_PEER, OtherModule, Subject};
@@ -33,7 +34,7 @@ pub async fn run(
     copies: u32,
     others: &[OtherModule],
 ) -> Result<()> {
-    let [inbound, outbound] = Direction::ALL.map(|direction| Terrain {
+    let [inbound, outbound] = SidecarDirection::ALL.map(|direction| Terrain {
         copies,
         ..Terrain::usual(direction)
     });
@@ -170,7 +171,7 @@ fn probe(part: &'static str) -> &'static str {
 }
 
 fn subjects(
-    direction: Direction,
+    direction: SidecarDirection,
     others: &[OtherModule],
     directory: &Path,
 ) -> Result<Vec<Subject>> {

@@ -15,7 +15,7 @@ use harness::sidecar::bootstrap::{
     cluster, http_connection_manager, istio_metadata, lb_endpoint, router, socket_address,
     stats_config,
 };
-use harness::{Envoy, Node, Page};
+use harness::{Envoy, Node, Page, SidecarDirection};
 use serde_json::{Value, json};
 use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 
@@ -33,33 +33,11 @@ const CONNECTIONS: usize = 4;
 /// What a request leaves to be done when its response is out is done by then.
 const SETTLE: Duration = Duration::from_millis(3);
 
-/// Which way the requests go through the measured Envoy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// To its own workload, from a peer that introduces itself.
-    Inbound,
-    /// From its workload, to a peer that introduces itself in the response.
-    Outbound,
-}
-
-impl Direction {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
-
-    /// The name in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-        }
-    }
-}
-
 /// What a fleet is like beside its subjects.
 #[derive(Clone, Debug)]
 pub struct Terrain {
     /// Which way requests go.
-    pub direction: Direction,
+    pub direction: SidecarDirection,
     /// Copies of each subject.
     pub copies: u32,
     /// Whether the cluster's metadata names its service; where not, the request's authority does.
@@ -72,7 +50,7 @@ pub struct Terrain {
 
 impl Terrain {
     /// That of a service known to the mesh, called by one peer.
-    pub fn usual(direction: Direction) -> Self {
+    pub fn usual(direction: SidecarDirection) -> Self {
         Self {
             direction,
             copies: COPIES,
@@ -266,8 +244,8 @@ impl Terrain {
             cluster["metadata"] = istio_metadata(&json!({ "services": [service] }));
         }
         let node = match self.direction {
-            Direction::Inbound => Node::podinfo(),
-            Direction::Outbound => Node::new("shop", "cart"),
+            SidecarDirection::Inbound => Node::podinfo(),
+            SidecarDirection::Outbound => Node::new("shop", "cart"),
         };
         let listener = |(nth, subject)| listener(self, nth, subject);
         let mut bootstrap = json!({
@@ -289,8 +267,8 @@ impl Terrain {
 
     fn cluster(&self) -> &'static str {
         match self.direction {
-            Direction::Inbound => "inbound|9898||",
-            Direction::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
+            SidecarDirection::Inbound => "inbound|9898||",
+            SidecarDirection::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
         }
     }
 
@@ -312,8 +290,8 @@ impl Terrain {
             } })
         };
         let side = match self.direction {
-            Direction::Inbound => "request_mutations",
-            Direction::Outbound => "response_mutations",
+            SidecarDirection::Inbound => "request_mutations",
+            SidecarDirection::Outbound => "response_mutations",
         };
         json!({
             "name": "envoy.filters.http.header_mutation",
@@ -344,9 +322,9 @@ fn listener(terrain: &Terrain, nth: usize, subject: &Subject) -> Value {
     });
     let introduction = [terrain.introduction()];
     let (in_front, behind): (&[Value], &[Value]) = match terrain.direction {
-        Direction::Inbound => (&introduction, &[]),
+        SidecarDirection::Inbound => (&introduction, &[]),
         // Responses pass the chain from its end.
-        Direction::Outbound => (&[], &introduction),
+        SidecarDirection::Outbound => (&[], &introduction),
     };
     let mut filters = [in_front, &subject.in_front, behind].concat();
     for _ in 0..terrain.copies {
@@ -361,10 +339,7 @@ fn listener(terrain: &Terrain, nth: usize, subject: &Subject) -> Value {
     json!({
         "name": listener_name(nth),
         "address": any_port(),
-        "traffic_direction": match terrain.direction {
-            Direction::Inbound => "INBOUND",
-            Direction::Outbound => "OUTBOUND",
-        },
+        "traffic_direction": terrain.direction.of_listener(),
         "filter_chains": [{ "filters": [manager] }],
     })
 }

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use harness::SidecarDirection;
 
-use super::fleet::{Direction, Fleet, Terrain};
+use super::fleet::{Fleet, Terrain};
 use super::subject::{COMBINED, NATIVE, Subject};
 use crate::report::{Report, median, progress, range};
 
@@ -23,11 +24,11 @@ const PERCENTILES: [f64; 2] = [50.0, 99.0];
 pub async fn run(report: &mut Report) -> Result<()> {
     let terrain = Terrain {
         copies: 1,
-        ..Terrain::usual(Direction::Inbound)
+        ..Terrain::usual(SidecarDirection::Inbound)
     };
     let subjects = [
         Subject::bare(),
-        Subject::native(Direction::Inbound),
+        Subject::native(SidecarDirection::Inbound),
         Subject::combined("")?,
     ];
     let mut fleet = Fleet::start(&terrain, &subjects).await?;

@@ -3,9 +3,10 @@
 //! Not here: the module's own memory, which `cargo bench -p bench --bench module` counts.
 
 use anyhow::{Context, Result};
+use harness::SidecarDirection;
 use serde_json::Value;
 
-use super::fleet::{Direction, Fleet, Terrain};
+use super::fleet::{Fleet, Terrain};
 use super::load::Requests;
 use super::subject::Subject;
 use crate::report::{Report, progress};
@@ -24,7 +25,7 @@ pub async fn run(report: &mut Report) -> Result<()> {
     progress("memory: takes a minute or two, for each label set costs milliseconds");
     // At the same time: no time is measured.
     let (native, combined) = tokio::try_join!(
-        label_set(Subject::native(Direction::Inbound)),
+        label_set(Subject::native(SidecarDirection::Inbound)),
         label_set(Subject::combined(CONFIGURATION)?),
     )?;
 
@@ -44,7 +45,7 @@ async fn label_set(subject: Subject) -> Result<f64> {
     let terrain = Terrain {
         copies: 1,
         service_is_known: false,
-        ..Terrain::usual(Direction::Inbound)
+        ..Terrain::usual(SidecarDirection::Inbound)
     };
     let mut fleet = Fleet::start(&terrain, &[subject]).await?;
     let requests = Requests::to_authorities(0..WARM_UP + LABEL_SETS);

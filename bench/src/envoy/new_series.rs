@@ -4,8 +4,9 @@
 //! Not here: what the later ones pay with many label sets; see [`scaling`](super::scaling).
 
 use anyhow::Result;
+use harness::SidecarDirection;
 
-use super::fleet::{Direction, Fleet, Terrain};
+use super::fleet::{Fleet, Terrain};
 use super::load::Requests;
 use super::subject::Subject;
 use crate::report::{Report, progress};
@@ -22,7 +23,7 @@ const LATER: u32 = 2;
 /// # Errors
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report) -> Result<()> {
-    let native = Subject::native(Direction::Inbound);
+    let native = Subject::native(SidecarDirection::Inbound);
     let combined = Subject::combined("")?;
     let native_with_rules = new_label_set(native.clone(), true).await?;
     let native_without_rules = new_label_set(native, false).await?;
@@ -59,7 +60,7 @@ async fn new_label_set(subject: Subject, label_rules: bool) -> Result<f64> {
         copies: 1,
         service_is_known: false,
         label_rules,
-        ..Terrain::usual(Direction::Inbound)
+        ..Terrain::usual(SidecarDirection::Inbound)
     };
     let mut fleet = Fleet::start(&terrain, &[subject]).await?;
     let warm_up = Requests::to_authorities(0..WARM_UP);

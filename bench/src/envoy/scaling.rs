@@ -3,8 +3,9 @@
 //! Not here: what the first request of each pays; see [`new_series`](super::new_series).
 
 use anyhow::Result;
+use harness::SidecarDirection;
 
-use super::fleet::{Direction, Effort, Fleet, Terrain};
+use super::fleet::{Effort, Fleet, Terrain};
 use super::load::Requests;
 use super::subject::{COMBINED, NATIVE, Subject};
 use crate::report::{Report, median, progress, range};
@@ -24,7 +25,7 @@ pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
         copies: 1,
         // They cost milliseconds with the first request of a label set, and nothing later.
         label_rules: false,
-        ..Terrain::usual(Direction::Inbound)
+        ..Terrain::usual(SidecarDirection::Inbound)
     };
     // One copy is a small part of a request.
     let effort = Effort {

@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use harness::Envoy;
+use harness::{Envoy, SidecarDirection};
 use tempfile::TempDir;
 
-use super::fleet::{self, Direction, Terrain, cpu_time};
+use super::fleet::{self, Terrain, cpu_time};
 use super::probe::Probe;
 use super::subject::{OtherModule, Subject, filter};
 use crate::report::{Report, median, progress, range};
@@ -107,7 +107,7 @@ async fn start(module: Option<&OtherModule>) -> Result<Started> {
     };
     let terrain = Terrain {
         copies: 1,
-        ..Terrain::usual(Direction::Inbound)
+        ..Terrain::usual(SidecarDirection::Inbound)
     };
     let bootstrap = terrain.bootstrap(&[subject], fleet::NOBODY);
     let envoy = Envoy::start(&bootstrap, &fleet::options()).await?;

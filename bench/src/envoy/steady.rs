@@ -3,11 +3,11 @@
 //!
 //! Not here: how a probe becomes a module; see [`probe`](super::probe).
 
+use harness::SidecarDirection;
 use stats_core::attributes;
 use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 use stats_core::host::HeaderMap::{Request, Response};
 
-use super::fleet::Direction;
 use super::probe::{Call, Probe};
 
 /// A part of what a request costs.
@@ -19,7 +19,7 @@ pub struct Part {
 }
 
 /// The parts of a request's cost, each with those before it.
-pub fn parts(direction: Direction) -> Vec<Part> {
+pub fn parts(direction: SidecarDirection) -> Vec<Part> {
     let kinds: [(&str, IsOfKind); 5] = [
         ("callbacks", |_| false),
         ("attributes", |call| {
@@ -56,7 +56,7 @@ pub fn parts(direction: Direction) -> Vec<Part> {
 type IsOfKind = fn(&Call) -> bool;
 
 /// All calls of exchange and stats in one filter.
-pub fn all(direction: Direction) -> Probe {
+pub fn all(direction: SidecarDirection) -> Probe {
     let (id, metadata) = (
         "sidecar~10.1.2.3~podinfo-6f8d4c7b9-x2x5z.test~test.svc.cluster.local",
         METADATA,
@@ -64,7 +64,7 @@ pub fn all(direction: Direction) -> Probe {
     let content_type = Call::Read(Request, "content-type");
     let records = [Call::Count, Call::Observe, Call::Observe, Call::Observe];
     match direction {
-        Direction::Inbound => Probe {
+        SidecarDirection::Inbound => Probe {
             on_request_headers: vec![
                 Call::ReadAll(Request),
                 Call::Remove(Request, METADATA_HEADER),
@@ -80,7 +80,7 @@ pub fn all(direction: Direction) -> Probe {
             ]
             .concat(),
         },
-        Direction::Outbound => Probe {
+        SidecarDirection::Outbound => Probe {
             on_request_headers: vec![
                 Call::Attribute(attributes::CLUSTER_NAME),
                 Call::Write(Request, ID_HEADER, id),

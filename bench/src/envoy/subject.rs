@@ -7,12 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use harness::SidecarDirection;
 use harness::sidecar::bootstrap::WasmPlugin;
 use serde_json::{Map, Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::metrics::HttpMetric;
 
-use super::fleet::Direction;
 use super::probe::{Call, Probe};
 
 /// Something that a listener's chain can have copies of.
@@ -87,7 +87,7 @@ impl Subject {
     }
 
     /// The chain behind a filter that says who the peer is, once for all copies.
-    pub fn behind_peer(direction: Direction) -> Self {
+    pub fn behind_peer(direction: SidecarDirection) -> Self {
         let fields = LABELS
             .iter()
             .filter_map(|label| peer_field(direction, label));
@@ -111,7 +111,7 @@ impl Subject {
     /// Envoy's native logger with the four HTTP metrics and their 25 labels: the cheapest
     /// configuration that gives them. What does not change from request to request is written out,
     /// the peer too, and only the rest is asked for.
-    pub fn native(direction: Direction) -> Self {
+    pub fn native(direction: SidecarDirection) -> Self {
         Self {
             name: NATIVE.to_owned(),
             loggers: vec![native_logger(|label| {
@@ -125,7 +125,7 @@ impl Subject {
 
     /// The same, but that the peer is asked for with each request, as where there is more than one.
     /// Where it comes from is not counted as its cost.
-    pub fn native_with_peer(direction: Direction) -> Self {
+    pub fn native_with_peer(direction: SidecarDirection) -> Self {
         let value = |label: &str| match peer_field(direction, label) {
             Some(field) => format!("%DYNAMIC_METADATA({PEER}:{field})%"),
             None => native_value(direction, label).to_owned(),
@@ -288,14 +288,14 @@ fn native_logger(value_of: impl Fn(&str) -> String) -> Value {
     })
 }
 
-fn native_value(direction: Direction, label: &str) -> &'static str {
+fn native_value(direction: SidecarDirection, label: &str) -> &'static str {
     match (label, direction) {
-        ("reporter", Direction::Inbound) => "destination",
-        ("reporter", Direction::Outbound) => "source",
-        ("source_principal", Direction::Inbound) => "%DOWNSTREAM_PEER_URI_SAN%",
-        ("destination_principal", Direction::Inbound) => "%DOWNSTREAM_LOCAL_URI_SAN%",
-        ("source_principal", Direction::Outbound) => "%UPSTREAM_LOCAL_URI_SAN%",
-        ("destination_principal", Direction::Outbound) => "%UPSTREAM_PEER_URI_SAN%",
+        ("reporter", SidecarDirection::Inbound) => "destination",
+        ("reporter", SidecarDirection::Outbound) => "source",
+        ("source_principal", SidecarDirection::Inbound) => "%DOWNSTREAM_PEER_URI_SAN%",
+        ("destination_principal", SidecarDirection::Inbound) => "%DOWNSTREAM_LOCAL_URI_SAN%",
+        ("source_principal", SidecarDirection::Outbound) => "%UPSTREAM_LOCAL_URI_SAN%",
+        ("destination_principal", SidecarDirection::Outbound) => "%UPSTREAM_PEER_URI_SAN%",
         ("destination_service", _) => "%REQ(:AUTHORITY)%",
         ("request_protocol", _) => "http",
         ("response_flags", _) => "%RESPONSE_FLAGS%",
@@ -311,10 +311,10 @@ fn native_value(direction: Direction, label: &str) -> &'static str {
 const PEER: &str = "bench.peer";
 
 /// What a label says about the peer: `workload`; nothing for a label that is not about it.
-fn peer_field(direction: Direction, label: &str) -> Option<&str> {
+fn peer_field(direction: SidecarDirection, label: &str) -> Option<&str> {
     let prefix = match direction {
-        Direction::Inbound => "source_",
-        Direction::Outbound => "destination_",
+        SidecarDirection::Inbound => "source_",
+        SidecarDirection::Outbound => "destination_",
     };
     let of_a_workload = [
         "workload",
@@ -329,9 +329,9 @@ fn peer_field(direction: Direction, label: &str) -> Option<&str> {
     of_a_workload.contains(&field).then_some(field)
 }
 
-fn peer_name(direction: Direction) -> &'static str {
+fn peer_name(direction: SidecarDirection) -> &'static str {
     match direction {
-        Direction::Inbound => "cart",
-        Direction::Outbound => "podinfo",
+        SidecarDirection::Inbound => "cart",
+        SidecarDirection::Outbound => "podinfo",
     }
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::stat_name;
 
-use super::{Direction, Roles, Side, SidecarBuilder, Tls};
+use super::{Roles, Side, SidecarBuilder, Tls};
 use crate::envoy::ADMIN_SOCKET;
-use crate::install;
+use crate::{SidecarDirection, install};
 
 /// The name of the listener for traffic.
 pub const TRAFFIC: &str = "traffic";
@@ -169,10 +169,6 @@ fn traffic_listener(side: &Side) -> Result<Value> {
     let &Side {
         listener, sidecar, ..
     } = side;
-    let direction = match sidecar.direction {
-        Direction::Inbound => "INBOUND",
-        Direction::Outbound => "OUTBOUND",
-    };
     let routes = json!({
         "name": "traffic",
         "virtual_hosts": [{
@@ -204,7 +200,7 @@ fn traffic_listener(side: &Side) -> Result<Value> {
         });
     }
     let mut filter_chain = json!({ "filters": [manager] });
-    if let (Direction::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
+    if let (SidecarDirection::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
         filter_chain["transport_socket"] = json!({
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
@@ -217,7 +213,7 @@ fn traffic_listener(side: &Side) -> Result<Value> {
     Ok(json!({
         "name": listener,
         "address": socket_address(sidecar.listen),
-        "traffic_direction": direction,
+        "traffic_direction": sidecar.direction.of_listener(),
         "filter_chains": [filter_chain],
     }))
 }
@@ -290,8 +286,8 @@ pub fn file_logger(path: &str, format: &str) -> Value {
 
 fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
     let of_service = match sidecar.direction {
-        Direction::Inbound => "inbound|9898||",
-        Direction::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
+        SidecarDirection::Inbound => "inbound|9898||",
+        SidecarDirection::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
     };
     sidecar.cluster_name.unwrap_or(of_service)
 }
@@ -327,7 +323,7 @@ fn traffic_cluster(side: &Side) -> Value {
     if !metadata.is_empty() {
         cluster["metadata"] = istio_metadata(&metadata.into());
     }
-    if let (Direction::Outbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
+    if let (SidecarDirection::Outbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
         cluster["transport_socket"] = json!({
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
