@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bench::peers;
-use bench::recorded::Call;
-use bench::subjects::{self, BY_AUTHORITY, FORGETFUL, STEADY};
+use bench::recorded::HostCall;
+use bench::scenarios::{self, BY_AUTHORITY, ONE_CACHED_PEER, STEADY};
 use criterion::Criterion;
 use stats_core::config::Config;
 
@@ -47,7 +47,7 @@ fn print_counts() -> Result<()> {
             "{}: {} calls into the proxy per request, {} of them evaluations; {allocations} allocations in {REQUESTS} requests",
             scenario.name,
             calls.total() / REQUESTS,
-            calls.of(Call::Evaluate) / REQUESTS,
+            calls.of(HostCall::Evaluate) / REQUESTS,
         );
     }
     Ok(())
@@ -88,12 +88,12 @@ fn new_series(criterion: &mut Criterion) {
 }
 
 fn new_peer(criterion: &mut Criterion) -> Result<()> {
-    let mut core = FORGETFUL.in_core()?;
-    let mut peers = [0, 1].map(peers::introduction);
+    let mut core = ONE_CACHED_PEER.in_core()?;
+    let mut peers = [0, 1].map(peers::headers);
     criterion.bench_function("new peer", |bencher| {
         bencher.iter(|| {
             peers.swap(0, 1);
-            core.proxy.introduce(&peers[0]);
+            core.proxy.set_peer(&peers[0]);
             core.request();
         });
     });
@@ -101,9 +101,9 @@ fn new_peer(criterion: &mut Criterion) -> Result<()> {
 }
 
 fn configuration(criterion: &mut Criterion) {
-    let large = subjects::large_configuration();
+    let large = scenarios::large_configuration();
     for (name, json) in [
-        ("configuration", subjects::CONFIGURATION),
+        ("configuration", scenarios::CONFIGURATION),
         ("configuration, large", &large),
     ] {
         criterion.bench_function(name, |bencher| {
@@ -113,7 +113,7 @@ fn configuration(criterion: &mut Criterion) {
 }
 
 fn exposition(criterion: &mut Criterion) -> Result<()> {
-    let registry = subjects::registry(10_000)?;
+    let registry = scenarios::registry(10_000)?;
     criterion.bench_function("page of 10,000 series", |bencher| {
         bencher.iter(|| registry.exposition());
     });

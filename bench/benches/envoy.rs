@@ -6,8 +6,8 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use bench::envoy::fleet::{COPIES, Effort};
-use bench::envoy::subject::OtherModule;
+use bench::envoy::testbed::{COPIES, Effort};
+use bench::envoy::variant::OtherModule;
 use bench::envoy::{cost, latency, memory, new_series, scaling, start};
 use bench::report::Report;
 use clap::{Parser, ValueEnum};
@@ -24,14 +24,14 @@ struct Arguments {
     module: Vec<OtherModule>,
     /// Envoys, one after the other: one is faster than the next by mere luck.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    fleets: u32,
-    /// Rounds; in each, every subject has one burst.
+    envoys: u32,
+    /// Rounds; in each, every variant has one burst.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Requests in a burst.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..))]
     burst: u32,
-    /// Copies of each subject in its chain, for the section `cost`. Ten bring small costs out of the
+    /// Copies of each variant in its chain, for the section `cost`. Ten bring small costs out of the
     /// noise; the first one costs more than the rest, as it finds the processor's caches cold.
     #[arg(long, default_value_t = COPIES, value_parser = clap::value_parser!(u32).range(1..))]
     copies: u32,
@@ -63,7 +63,7 @@ enum Section {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let effort = Effort {
-        fleets: arguments.fleets,
+        envoys: arguments.envoys,
         rounds: arguments.rounds,
         burst: arguments.burst,
     };

@@ -22,8 +22,9 @@ mod counted {
         reason = "without its subject there is nothing to count"
     )]
 
-    use bench::subjects::{
-        self, BY_AUTHORITY, Core, EXTRAS, FORGETFUL, INBOUND, OUTBOUND, STATS_ALONE, Scenario,
+    use bench::scenarios::{
+        self, BY_AUTHORITY, Core, EVERY_OPTION, INBOUND, ONE_CACHED_PEER, OUTBOUND, STATS_ALONE,
+        Scenario,
     };
     use bench::{budget, peers};
     use gungraun::prelude::*;
@@ -45,7 +46,7 @@ mod counted {
     #[bench::inbound(args = (INBOUND), setup = warm, config = at_most(budget::INBOUND_INSTRUCTIONS))]
     #[bench::outbound(args = (OUTBOUND), setup = warm, config = at_most(budget::OUTBOUND_INSTRUCTIONS))]
     #[bench::stats_alone(args = (STATS_ALONE), setup = warm, config = at_most(budget::STATS_ALONE_INSTRUCTIONS))]
-    #[bench::with_extras(args = (EXTRAS), setup = warm, config = at_most(budget::EXTRAS_INSTRUCTIONS))]
+    #[bench::every_option(args = (EVERY_OPTION), setup = warm, config = at_most(budget::EVERY_OPTION_INSTRUCTIONS))]
     #[bench::new_series(args = (), setup = before_new_series, config = at_most(budget::NEW_SERIES_INSTRUCTIONS))]
     #[bench::new_peer(args = (), setup = before_new_peer, config = at_most(budget::NEW_PEER_INSTRUCTIONS))]
     fn request(mut core: Box<Core>) -> Box<Core> {
@@ -54,8 +55,8 @@ mod counted {
     }
 
     #[library_benchmark]
-    #[bench::configuration(args = (subjects::CONFIGURATION.to_owned()), config = at_most(budget::CONFIGURATION_INSTRUCTIONS))]
-    #[bench::large_configuration(args = (subjects::large_configuration()), config = at_most(budget::LARGE_CONFIGURATION_INSTRUCTIONS))]
+    #[bench::configuration(args = (scenarios::CONFIGURATION.to_owned()), config = at_most(budget::CONFIGURATION_INSTRUCTIONS))]
+    #[bench::large_configuration(args = (scenarios::large_configuration()), config = at_most(budget::LARGE_CONFIGURATION_INSTRUCTIONS))]
     fn parse(json: String) -> (String, Result<(Config, Vec<String>), ConfigError>) {
         let parsed = Config::parse(json.as_bytes());
         (json, parsed)
@@ -88,17 +89,17 @@ mod counted {
     }
 
     fn before_new_peer() -> Box<Core> {
-        let mut core = warm(FORGETFUL);
+        let mut core = warm(ONE_CACHED_PEER);
         // The first time, a peer also makes new series.
         for peer in [1, 0] {
-            core.proxy.introduce(&peers::introduction(peer));
+            core.proxy.set_peer(&peers::headers(peer));
             core.request();
         }
-        core.proxy.introduce(&peers::introduction(1));
+        core.proxy.set_peer(&peers::headers(1));
         core
     }
 
     fn page(series: u64) -> Registry {
-        subjects::registry(series).expect("the registry takes the series")
+        scenarios::registry(series).expect("the registry takes the series")
     }
 }

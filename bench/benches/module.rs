@@ -5,8 +5,8 @@ use std::path::Path;
 
 use bench::engine::{Compiled, Cost};
 use bench::peers;
-use bench::recorded::{Call, Recorded};
-use bench::subjects::{BY_AUTHORITY, FORGETFUL, STEADY};
+use bench::recorded::{HostCall, Recorded};
+use bench::scenarios::{BY_AUTHORITY, ONE_CACHED_PEER, STEADY};
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use wasmtime::Result;
@@ -48,7 +48,7 @@ fn add_steady(table: &mut Table, module: &Compiled) -> Result<()> {
     add_each("calls into the proxy per request", &|cost| {
         cost.calls.total()
     });
-    for call in Call::ALL {
+    for call in HostCall::ALL {
         if costs.iter().any(|cost| cost.calls.of(call) > 0) {
             add_each(&format!("- {}", call.name()), &|cost| cost.calls.of(call));
         }
@@ -65,13 +65,13 @@ fn add_steady(table: &mut Table, module: &Compiled) -> Result<()> {
 fn add_new(table: &mut Table, module: &Compiled) -> Result<()> {
     let mut vm = module.start(&BY_AUTHORITY)?;
     let series = vm.cost(REQUESTS, |proxy, number| proxy.set_authority(number + 1))?;
-    let mut vm = module.start(&FORGETFUL)?;
-    let introductions = [0, 1].map(peers::introduction);
+    let mut vm = module.start(&ONE_CACHED_PEER)?;
+    let peers = [0, 1].map(peers::headers);
     let alternate = |proxy: &mut Recorded, number| {
-        proxy.introduce(&introductions[number as usize % 2]);
+        proxy.set_peer(&peers[number as usize % 2]);
     };
     // The first time, a peer also makes new series.
-    vm.cost(introductions.len() as u64, alternate)?;
+    vm.cost(peers.len() as u64, alternate)?;
     let peer = vm.cost(REQUESTS, alternate)?;
     for (name, cost) in [("new series of each metric", series), ("new peer", peer)] {
         add(

@@ -37,7 +37,7 @@ pub const OUTBOUND_INSTRUCTIONS: u64 = 2_180;
 /// Native instructions of the core for a steady request behind an exchange.
 pub const STATS_ALONE_INSTRUCTIONS: u64 = 1_350;
 /// Native instructions of the core for a steady request with everything on.
-pub const EXTRAS_INSTRUCTIONS: u64 = 3_400;
+pub const EVERY_OPTION_INSTRUCTIONS: u64 = 3_400;
 /// Native instructions of the core for a request that makes a new series of each metric.
 pub const NEW_SERIES_INSTRUCTIONS: u64 = 60_300;
 /// Native instructions of the core for a request of a peer that is not known.

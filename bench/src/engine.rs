@@ -15,8 +15,8 @@ use wasmtime::{
     TypedFunc, WasmParams, WasmResults, bail, ensure, format_err,
 };
 
-use crate::recorded::{Call, Calls, Recorded};
-use crate::subjects::{Scenario, WARM_UP};
+use crate::recorded::{HostCall, HostCalls, Recorded};
+use crate::scenarios::{Scenario, WARM_UP};
 
 /// The first context, that of the plugin; those of requests follow.
 const FIRST_CONTEXT: u32 = 1;
@@ -136,7 +136,7 @@ pub struct Cost {
     /// WebAssembly instructions.
     pub fuel: u64,
     /// Calls into the proxy.
-    pub calls: Calls,
+    pub calls: HostCalls,
     /// Entries into the module, other than for memory.
     pub callbacks: u64,
     /// Entries into the module for memory to hand something over in.
@@ -372,7 +372,7 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
                 name,
                 |mut proxy: Proxied, key, key_size, value, value_size, _version: u32| {
                     let (memory, proxy) = parts(&mut proxy)?;
-                    proxy.recorded.count(Call::SetShared);
+                    proxy.recorded.count(HostCall::SetShared);
                     let key = bytes(memory, (key, key_size))?.to_vec();
                     let value = bytes(memory, (value, value_size))?.to_vec();
                     proxy.shared.insert(key, value);
@@ -381,13 +381,13 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
             ),
             ("env", "proxy_set_tick_period_milliseconds") => {
                 linker.func_wrap(from, name, |proxy: Proxied, _period: u32| {
-                    proxy.data().recorded.count(Call::SetTickPeriod);
+                    proxy.data().recorded.count(HostCall::SetTickPeriod);
                     OK
                 })
             }
             ("env", "proxy_set_effective_context") => {
                 linker.func_wrap(from, name, |proxy: Proxied, context: u32| {
-                    proxy.data().recorded.count(Call::SetEffectiveContext);
+                    proxy.data().recorded.count(HostCall::SetEffectiveContext);
                     let Proxy { root, open, .. } = *proxy.data();
                     let is_there = [root, open].contains(&context);
                     if is_there { OK } else { BAD_ARGUMENT }
@@ -462,7 +462,7 @@ fn call_foreign(
             Some(Vec::new())
         }
         "declare_property" => {
-            proxied.count(Call::Declare);
+            proxied.count(HostCall::Declare);
             Some(Vec::new())
         }
         name => bail!("the module calls the foreign function {name}, which is not bound"),
@@ -503,7 +503,7 @@ fn get_configuration(
 ) -> Result<u32> {
     const PLUGIN_CONFIGURATION: u32 = 7;
     let data = proxy.data();
-    data.recorded.count(Call::GetBuffer);
+    data.recorded.count(HostCall::GetBuffer);
     let configuration = (buffer == PLUGIN_CONFIGURATION).then(|| data.configuration.into());
     hand_over(&mut proxy, configuration, (value, value_size))
 }
@@ -517,7 +517,7 @@ fn get_shared(
     _version: u32,
 ) -> Result<u32> {
     let (memory, data) = parts(&mut proxy)?;
-    data.recorded.count(Call::GetShared);
+    data.recorded.count(HostCall::GetShared);
     let found = data.shared.get(bytes(memory, (key, key_size))?).cloned();
     hand_over(&mut proxy, found, (value, value_size))
 }

@@ -2,12 +2,11 @@
 //! in the chain of a listener, all listeners in one Envoy, short bursts of requests in shuffled
 //! turns, and the CPU time of the whole process.
 //!
-//! What is compared is in [`subject`]; how it is measured in [`fleet`]; the questions are in modules
+//! What is compared is in [`variant`]; how it is measured in [`testbed`]; the questions are in modules
 //! of their own: [`cost`], [`scaling`], [`new_series`], [`memory`], [`start`], [`latency`]. What is
 //! made of the figures is in [`report`](crate::report).
 
 pub mod cost;
-pub mod fleet;
 pub mod latency;
 pub mod load;
 pub mod memory;
@@ -16,4 +15,5 @@ pub mod probe;
 pub mod scaling;
 pub mod start;
 pub mod steady;
-pub mod subject;
+pub mod testbed;
+pub mod variant;

@@ -6,4 +6,4 @@ pub mod envoy;
 pub mod peers;
 pub mod recorded;
 pub mod report;
-pub mod subjects;
+pub mod scenarios;

@@ -6,7 +6,7 @@ use stats_core::workload::Workload;
 
 /// The values of both headers of the `n`th peer, id and metadata, of the size that a pod of Istio's
 /// sends.
-pub fn introduction(n: usize) -> (String, String) {
+pub fn headers(n: usize) -> (String, String) {
     let name = format!("cart-{n}");
     let pod = format!("{name}-6f8d4c7b9-x2x5z");
     let workload = Workload {

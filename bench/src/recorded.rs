@@ -2,7 +2,7 @@
 //! with it is the core, and hardly the proxy.
 //!
 //! Only the answers and a count of the calls are here. Which requests are measured is in
-//! [`subjects`](crate::subjects); how a compiled module reaches a [`Recorded`] is in
+//! [`scenarios`](crate::scenarios); how a compiled module reaches a [`Recorded`] is in
 //! [`engine`](crate::engine).
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -30,10 +30,10 @@ pub struct Recorded {
     request: Vec<(&'static str, Vec<u8>)>,
     response: Vec<(&'static str, Vec<u8>)>,
     /// Which headers a peer introduces itself with.
-    introduced_by: HeaderMap,
+    peer_headers_in: HeaderMap,
     /// What each expression evaluates to, prepared when it is compiled.
     expressions: [OnceCell<Vec<u8>>; MAX_EXPRESSIONS],
-    calls: [Cell<u64>; Call::ALL.len()],
+    calls: [Cell<u64>; HostCall::ALL.len()],
     defined: Cell<u32>,
     last_defined: RefCell<String>,
     problems: RefCell<Vec<String>>,
@@ -42,8 +42,8 @@ pub struct Recorded {
 
 /// A call into the proxy, told apart as the ABI does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`Call::name` says it")]
-pub enum Call {
+#[expect(missing_docs, reason = "`HostCall::name` says it")]
+pub enum HostCall {
     GetHeader,
     GetHeaders,
     SetHeader,
@@ -66,7 +66,7 @@ pub enum Call {
     SetEffectiveContext,
 }
 
-impl Call {
+impl HostCall {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 20] = [
         Self::GetHeader,
@@ -118,13 +118,13 @@ impl Call {
     }
 }
 
-/// How often each call was made, in the order of [`Call::ALL`].
+/// How often each call was made, in the order of [`HostCall::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Calls([u64; Call::ALL.len()]);
+pub struct HostCalls([u64; HostCall::ALL.len()]);
 
-impl Calls {
+impl HostCalls {
     /// How often this call was made.
-    pub fn of(&self, call: Call) -> u64 {
+    pub fn of(&self, call: HostCall) -> u64 {
         self.0[call as usize]
     }
 
@@ -163,7 +163,7 @@ impl Recorded {
         proxy.text("connection.uri_san_peer_certificate", CLIENT);
         proxy.text("connection.uri_san_local_certificate", SERVER);
         proxy.boolean("has(upstream.tls_version)", false);
-        proxy.introduce(&peers::introduction(0));
+        proxy.set_peer(&peers::headers(0));
         proxy
     }
 
@@ -176,7 +176,7 @@ impl Recorded {
         proxy.text("upstream.uri_san_local_certificate", CLIENT);
         proxy.text("upstream.tls_version", "TLSv1.3");
         proxy.boolean("has(upstream.tls_version)", true);
-        proxy.introduce(&peers::introduction(0));
+        proxy.set_peer(&peers::headers(0));
         proxy
     }
 
@@ -199,14 +199,14 @@ impl Recorded {
         proxy
     }
 
-    fn new(local: &str, introduced_by: HeaderMap, cluster: &str) -> Self {
+    fn new(local: &str, peer_headers_in: HeaderMap, cluster: &str) -> Self {
         let mut proxy = Self {
             answers: Vec::new(),
             request: Vec::new(),
             response: Vec::new(),
-            introduced_by,
+            peer_headers_in,
             expressions: [const { OnceCell::new() }; MAX_EXPRESSIONS],
-            calls: [const { Cell::new(0) }; Call::ALL.len()],
+            calls: [const { Cell::new(0) }; HostCall::ALL.len()],
             defined: Cell::new(0),
             last_defined: RefCell::default(),
             problems: RefCell::default(),
@@ -244,8 +244,8 @@ impl Recorded {
     }
 
     /// From now on the peer introduces itself with this id and this metadata.
-    pub fn introduce(&mut self, (id, metadata): &(String, String)) {
-        let headers = match self.introduced_by {
+    pub fn set_peer(&mut self, (id, metadata): &(String, String)) {
+        let headers = match self.peer_headers_in {
             HeaderMap::Request => &mut self.request,
             HeaderMap::Response => &mut self.response,
         };
@@ -265,12 +265,12 @@ impl Recorded {
     }
 
     /// The calls so far.
-    pub fn calls(&self) -> Calls {
-        Calls(self.calls.each_ref().map(Cell::get))
+    pub fn calls(&self) -> HostCalls {
+        HostCalls(self.calls.each_ref().map(Cell::get))
     }
 
     /// Counts a call that has no trait of the core: a module makes some of its own.
-    pub fn count(&self, call: Call) {
+    pub fn count(&self, call: HostCall) {
         let calls = &self.calls[call as usize];
         calls.set(calls.get() + 1);
     }
@@ -310,7 +310,7 @@ impl Recorded {
 
     /// All headers of a map, as the proxy serializes them.
     pub fn all_headers(&self, map: HeaderMap) -> Vec<u8> {
-        self.count(Call::GetHeaders);
+        self.count(HostCall::GetHeaders);
         let headers = self.map(map).iter();
         pairs(headers.map(|(name, value)| (name.as_bytes(), value.as_slice())))
     }
@@ -353,33 +353,33 @@ impl Recorded {
 
 impl Headers for Recorded {
     fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
-        self.count(Call::GetHeader);
+        self.count(HostCall::GetHeader);
         self.find_header(map, name)
     }
 
     fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
-        self.count(Call::GetHeaders);
+        self.count(HostCall::GetHeaders);
         names.map(|name| self.find_header(map, name))
     }
 
     fn set_header(&self, _map: HeaderMap, _name: &str, _value: &[u8]) {
-        self.count(Call::SetHeader);
+        self.count(HostCall::SetHeader);
     }
 
     fn remove_header(&self, _map: HeaderMap, _name: &str) {
-        self.count(Call::RemoveHeader);
+        self.count(HostCall::RemoveHeader);
     }
 }
 
 impl Attributes for Recorded {
     fn attribute(&self, path: &str) -> Option<&[u8]> {
-        self.count(Call::GetProperty);
+        self.count(HostCall::GetProperty);
         let found = self.answers.iter().find(|answer| answer.path == path);
         found.map(|answer| &*answer.value)
     }
 
     fn compile(&self, expression: &str) -> Option<Expression> {
-        self.count(Call::Compile);
+        self.count(HostCall::Compile);
         match self.prepare(expression) {
             Ok(value) => {
                 let free = self
@@ -398,27 +398,27 @@ impl Attributes for Recorded {
     }
 
     fn evaluate(&self, expression: Expression) -> Option<&[u8]> {
-        self.count(Call::Evaluate);
+        self.count(HostCall::Evaluate);
         let slot = self.expressions.get(expression.0 as usize)?;
         slot.get().map(|value| &**value)
     }
 
     fn forget(&self, _expression: Expression) {
-        self.count(Call::Forget);
+        self.count(HostCall::Forget);
     }
 
     fn declare_struct(&self, _name: &str) {
-        self.count(Call::Declare);
+        self.count(HostCall::Declare);
     }
 
     fn publish(&self, _name: &str, _value: &[u8]) {
-        self.count(Call::SetProperty);
+        self.count(HostCall::SetProperty);
     }
 }
 
 impl Metrics for Recorded {
     fn define(&self, _kind: MetricKind, stat_name: &str) -> Option<MetricId> {
-        self.count(Call::Define);
+        self.count(HostCall::Define);
         let mut last = self.last_defined.borrow_mut();
         last.clear();
         last.push_str(stat_name);
@@ -427,17 +427,17 @@ impl Metrics for Recorded {
     }
 
     fn record(&self, _metric: MetricId, _value: u64) {
-        self.count(Call::Record);
+        self.count(HostCall::Record);
     }
 
     fn change(&self, _gauge: MetricId, _by: i64) {
-        self.count(Call::Change);
+        self.count(HostCall::Change);
     }
 }
 
 impl Clock for Recorded {
     fn now(&self) -> u64 {
-        self.count(Call::Time);
+        self.count(HostCall::Time);
         self.time.set(self.time.get() + 1_000);
         self.time.get()
     }
@@ -445,7 +445,7 @@ impl Clock for Recorded {
 
 impl Log for Recorded {
     fn log(&self, level: LogLevel, message: &str) {
-        self.count(Call::Log);
+        self.count(HostCall::Log);
         if level != LogLevel::Debug {
             self.problems.borrow_mut().push(message.to_owned());
         }

@@ -6,8 +6,10 @@ use std::sync::LazyLock;
 
 use bench::budget;
 use bench::engine::{Compiled, Cost};
-use bench::recorded::Call;
-use bench::subjects::{BY_AUTHORITY, EXTRAS, INBOUND, OUTBOUND, STATS_ALONE, STEADY, Scenario};
+use bench::recorded::HostCall;
+use bench::scenarios::{
+    BY_AUTHORITY, EVERY_OPTION, INBOUND, OUTBOUND, STATS_ALONE, STEADY, Scenario,
+};
 
 const REQUESTS: u64 = 100;
 
@@ -46,7 +48,7 @@ fn a_steady_request_makes_few_calls_into_the_proxy() {
 #[test]
 fn a_steady_request_evaluates_one_expression() {
     for scenario in [INBOUND, OUTBOUND, STATS_ALONE] {
-        let evaluations = steady(&scenario).calls.of(Call::Evaluate);
+        let evaluations = steady(&scenario).calls.of(HostCall::Evaluate);
         keeps_within(scenario.name, evaluations, budget::EVALUATIONS);
     }
 }
@@ -84,7 +86,7 @@ fn the_module_makes_the_calls_of_the_core_and_no_others() {
 
 #[test]
 fn what_is_measured_is_a_request_about_which_everything_is_known() {
-    for scenario in [INBOUND, OUTBOUND, STATS_ALONE, EXTRAS] {
+    for scenario in [INBOUND, OUTBOUND, STATS_ALONE, EVERY_OPTION] {
         let mut vm = MODULE.start(&scenario).unwrap();
         let labels = vm.proxy().last_defined();
         assert!(labels.contains("response_code=.=200;"), "{labels}");
@@ -112,7 +114,7 @@ fn a_label_set_takes_little_memory() {
     let mut vm = MODULE.start(&BY_AUTHORITY).unwrap();
     let before = vm.memory_bytes();
     let cost = vm.cost(SETS, |proxy, number| proxy.set_authority(number + 1));
-    let defined = cost.unwrap().calls.of(Call::Define);
+    let defined = cost.unwrap().calls.of(HostCall::Define);
     assert_eq!(defined, 4 * SETS, "each authority makes a label set");
     let each = (vm.memory_bytes() - before).div_ceil(SETS);
     let limit = budget::LABEL_SET_BYTES;

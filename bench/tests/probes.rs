@@ -5,12 +5,12 @@
 use bench::engine::Compiled;
 use bench::envoy::probe;
 use bench::envoy::steady;
-use bench::recorded::Call;
-use bench::subjects::{INBOUND, OUTBOUND, Scenario};
+use bench::recorded::HostCall;
+use bench::scenarios::{INBOUND, OUTBOUND, Scenario};
 use harness::SidecarDirection;
 
 /// How often a steady request of the core makes this call.
-fn made(scenario: &Scenario, call: Call) -> usize {
+fn made(scenario: &Scenario, call: HostCall) -> usize {
     let mut core = scenario.in_core().unwrap();
     let before = core.proxy.calls();
     core.request();
@@ -26,24 +26,24 @@ fn has_the_calls(direction: SidecarDirection, scenario: &Scenario) {
         probe.on_log,
     ]
     .concat();
-    let listed = |kind: Call| calls.iter().filter(|call| kind_of(call) == kind).count();
+    let listed = |kind: HostCall| calls.iter().filter(|call| kind_of(call) == kind).count();
     let mut all = 0;
-    for kind in Call::ALL {
+    for kind in HostCall::ALL {
         assert_eq!(listed(kind), made(scenario, kind), "{}", kind.name());
         all += listed(kind);
     }
     assert_eq!(all, calls.len());
 }
 
-fn kind_of(call: &probe::Call) -> Call {
+fn kind_of(call: &probe::ProbeCall) -> HostCall {
     match call {
-        probe::Call::Read(..) => Call::GetHeader,
-        probe::Call::ReadAll(_) => Call::GetHeaders,
-        probe::Call::Write(..) => Call::SetHeader,
-        probe::Call::Remove(..) => Call::RemoveHeader,
-        probe::Call::Attribute(_) => Call::GetProperty,
-        probe::Call::Evaluate(_) => Call::Evaluate,
-        probe::Call::Count | probe::Call::Observe => Call::Record,
+        probe::ProbeCall::Read(..) => HostCall::GetHeader,
+        probe::ProbeCall::ReadAll(_) => HostCall::GetHeaders,
+        probe::ProbeCall::Write(..) => HostCall::SetHeader,
+        probe::ProbeCall::Remove(..) => HostCall::RemoveHeader,
+        probe::ProbeCall::Attribute(_) => HostCall::GetProperty,
+        probe::ProbeCall::Evaluate(_) => HostCall::Evaluate,
+        probe::ProbeCall::Count | probe::ProbeCall::Observe => HostCall::Record,
     }
 }
 

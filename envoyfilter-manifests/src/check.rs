@@ -12,15 +12,15 @@ use clap::{Args, ValueEnum};
 
 use self::address::Address;
 use self::faults::Expectations;
-use crate::plugin::Plugin;
+use crate::plugin_config::PluginConfig;
 
 pub use self::faults::{Fault, Finding};
-pub use self::page::Page;
-pub use self::report::{Report, Reports};
+pub use self::page::ScrapedPage;
+pub use self::report::{ProxyReport, Reports};
 
 /// What one can say to `mixerless check`.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct CheckOptions {
     /// Proxies: HOST, HOST:PORT or a URL [port 15090 and path /stats/prometheus are assumed]
     #[arg(value_name = "URL", required = true)]
     pub urls: Vec<String>,
@@ -45,11 +45,11 @@ pub enum Output {
 ///
 /// # Errors
 /// When what was asked makes no sense; a proxy that does not answer is a finding.
-pub async fn check(options: &Options) -> Result<Reports> {
+pub async fn check(options: &CheckOptions) -> Result<Reports> {
     crate::use_ring();
     let plugin = match &options.plugin_config {
-        Some(file) => Plugin::read(file)?,
-        None => Plugin::default(),
+        Some(file) => PluginConfig::read(file)?,
+        None => PluginConfig::default(),
     };
     let expectations = Expectations::of(&plugin);
     let addresses: Vec<Address> = options
@@ -60,10 +60,10 @@ pub async fn check(options: &Options) -> Result<Reports> {
     let mut reports = Vec::new();
     for address in addresses {
         let findings = match address.fetch().await {
-            Ok(text) => expectations.examine(&Page::parse(&text)),
+            Ok(text) => expectations.examine(&ScrapedPage::parse(&text)),
             Err(finding) => vec![finding],
         };
-        reports.push(Report {
+        reports.push(ProxyReport {
             url: address.to_string(),
             findings,
         });

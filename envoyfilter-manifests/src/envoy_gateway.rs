@@ -4,26 +4,26 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bundle::{Bundle, Document};
+use crate::installation::{Installation, ScaledWorkload};
 use crate::module_source::ModuleSource;
-use crate::plan::{Plan, Workload};
 use crate::proxy::{node, stats_config};
 
 /// Adds the policy that brings the module in, and the bootstrap that takes its labels out of metric names.
-pub fn add(bundle: &mut Bundle, plan: &Plan, gateway: &str) -> Result<()> {
+pub fn add(bundle: &mut Bundle, installation: &Installation, gateway: &str) -> Result<()> {
     bundle.yaml(
         "envoy-gateway/envoy-extension-policy.yaml",
-        &[policy(plan, gateway)],
+        &[policy(installation, gateway)],
     )?;
     bundle.yaml(
         "envoy-gateway/envoy-proxy.yaml",
-        &[envoy_proxy(plan, gateway)?],
+        &[envoy_proxy(installation, gateway)?],
     )
 }
 
-fn policy(plan: &Plan, gateway: &str) -> Document {
+fn policy(installation: &Installation, gateway: &str) -> Document {
     let wasm = json!({
-        "code": code(plan),
-        "config": plan.plugin.to_value(),
+        "code": code(installation),
+        "config": installation.plugin.to_value(),
         "failOpen": true,
         "name": "mixerless",
     });
@@ -34,7 +34,7 @@ fn policy(plan: &Plan, gateway: &str) -> Document {
         json!({
             "apiVersion": "gateway.envoyproxy.io/v1alpha1",
             "kind": "EnvoyExtensionPolicy",
-            "metadata": { "name": "mixerless", "namespace": plan.namespace },
+            "metadata": { "name": "mixerless", "namespace": installation.namespace },
             "spec": { "targetRefs": [target], "wasm": [wasm] },
         }),
     )
@@ -44,27 +44,27 @@ fn policy(plan: &Plan, gateway: &str) -> Document {
     )
 }
 
-fn code(plan: &Plan) -> Value {
-    let (kind, field, url) = match &plan.source {
+fn code(installation: &Installation) -> Value {
+    let (kind, field, url) = match &installation.source {
         ModuleSource::Oci { reference, .. } => ("Image", "image", reference.clone()),
         other => ("HTTP", "http", other.url()),
     };
     let mut location = json!({ "url": url });
-    if let Some(sha256) = &plan.sha256 {
+    if let Some(sha256) = &installation.sha256 {
         location["sha256"] = json!(sha256);
     }
     json!({ "type": kind, field: location })
 }
 
-fn envoy_proxy(plan: &Plan, gateway: &str) -> Result<Document> {
+fn envoy_proxy(installation: &Installation, gateway: &str) -> Result<Document> {
     // The gateway is the workload here: Envoy Gateway does not tell its proxies who they are.
-    let workload = Workload {
+    let workload = ScaledWorkload {
         name: gateway.to_owned(),
-        namespace: plan.namespace.clone(),
-        ..plan.workload.clone()
+        namespace: installation.namespace.clone(),
+        ..installation.workload.clone()
     };
-    let node = node(&workload, &plan.cluster);
-    let bootstrap = json!({ "node": { "metadata": node["metadata"] }, "stats_config": stats_config(&plan.plugin) });
+    let node = node(&workload, &installation.cluster);
+    let bootstrap = json!({ "node": { "metadata": node["metadata"] }, "stats_config": stats_config(&installation.plugin) });
     Ok(Document::new(
         format!(
             "Takes effect once the gateway refers to it, in the Gateway resource {gateway} itself or in its GatewayClass:\n\
@@ -76,7 +76,7 @@ fn envoy_proxy(plan: &Plan, gateway: &str) -> Result<Document> {
         json!({
             "apiVersion": "gateway.envoyproxy.io/v1alpha1",
             "kind": "EnvoyProxy",
-            "metadata": { "name": "mixerless", "namespace": plan.namespace },
+            "metadata": { "name": "mixerless", "namespace": installation.namespace },
             "spec": { "bootstrap": { "type": "Merge", "value": yaml_serde::to_string(&bootstrap)? } },
         }),
     )

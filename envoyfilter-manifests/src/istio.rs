@@ -9,8 +9,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
+use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::plan::Plan;
 use crate::settings::{Method, Native};
 
 /// Adds what a mesh needs: `istio/` is to be applied, `mesh-config/` to be merged into what is there.
@@ -19,40 +19,43 @@ use crate::settings::{Method, Native};
 /// When an object cannot be written as YAML.
 pub fn add(
     bundle: &mut Bundle,
-    plan: &Plan,
+    installation: &Installation,
     version: IstioVersion,
     method: Method,
     native: Native,
 ) -> Result<()> {
     match method {
         Method::EnvoyFilter => {
-            for (file, document) in envoy_filter::documents(plan)? {
+            for (file, document) in envoy_filter::documents(installation)? {
                 bundle.yaml(&format!("istio/{file}"), &[document])?;
             }
         }
         Method::WasmPlugin => {
-            bundle.yaml("istio/wasm-plugin.yaml", &[extension::wasm_plugin(plan)])?;
+            bundle.yaml(
+                "istio/wasm-plugin.yaml",
+                &[extension::wasm_plugin(installation)],
+            )?;
         }
         Method::TrafficExtension => {
             bundle.yaml(
                 "istio/traffic-extension.yaml",
-                &[extension::traffic_extension(plan)],
+                &[extension::traffic_extension(installation)],
             )?;
         }
     }
     if native == Native::Off {
         bundle.yaml(
             "istio/telemetry.yaml",
-            &[telemetry::native_off(plan, version)],
+            &[telemetry::native_off(installation, version)],
         )?;
     }
-    stat_tags::add(bundle, plan, version)
+    stat_tags::add(bundle, installation, version)
 }
 
-fn metadata(plan: &Plan, name: &str) -> Value {
+fn metadata(installation: &Installation, name: &str) -> Value {
     json!({
         "labels": { "app.kubernetes.io/name": "mixerless", "app.kubernetes.io/part-of": "mixerless" },
         "name": name,
-        "namespace": plan.namespace,
+        "namespace": installation.namespace,
     })
 }

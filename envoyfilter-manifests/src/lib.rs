@@ -2,7 +2,7 @@
 //!
 //! | command | module |
 //! |---|---|
-//! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`plan`] to a [`bundle`] of files |
+//! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files |
 //! | `mixerless push` | [`push`]: the module as an OCI image |
 //! | `mixerless check` | [`check`]: a live `/stats/prometheus`, read with a doctor's eye |
 //!
@@ -10,12 +10,12 @@
 
 pub mod bundle;
 pub mod check;
+pub mod installation;
 pub mod istio;
 pub mod istio_version;
 pub mod manifests;
 pub mod module_source;
-pub mod plan;
-pub mod plugin;
+pub mod plugin_config;
 pub mod proxy;
 pub mod push;
 pub mod readers;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use envoyfilter_manifests::check::{self, Output};
-use envoyfilter_manifests::plan::Plan;
+use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::settings::Settings;
 use envoyfilter_manifests::{manifests, push};
 
@@ -23,9 +23,9 @@ enum Command {
     /// Write what a mesh needs, and what reads its metrics
     Manifests(Box<ManifestsOptions>),
     /// Push the module to an OCI registry; prints settings for `manifests`
-    Push(push::Options),
+    Push(push::PushOptions),
     /// Say what is wrong with a proxy's metrics. Exit status: 0 all is well, 1 something is wrong, 2 not checked
-    Check(check::Options),
+    Check(check::CheckOptions),
 }
 
 #[derive(Args)]
@@ -74,11 +74,11 @@ fn write_manifests(options: ManifestsOptions) -> Result<()> {
         Some(file) => options.settings.with_file(file)?,
         None => options.settings,
     };
-    let plan = Plan::new(&settings)?;
-    for warning in plan.plugin.warnings() {
+    let installation = Installation::new(&settings)?;
+    for warning in installation.plugin.warnings() {
         eprintln!("warning: --plugin-config: {warning}");
     }
-    let bundle = manifests::generate(&plan)?.only(&options.only)?;
+    let bundle = manifests::generate(&installation)?.only(&options.only)?;
     match &options.out {
         None => print!("{}", bundle.stream()),
         Some(directory) => {

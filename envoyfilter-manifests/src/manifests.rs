@@ -1,34 +1,40 @@
-//! `mixerless manifests`: from a plan to files.
+//! `mixerless manifests`: from an installation to files.
 
 use anyhow::Result;
 
 use crate::bundle::{Bundle, Document};
-use crate::plan::{Mesh, Plan};
+use crate::installation::{Installation, Platform};
 use crate::proxy::{Code, bootstrap, http_filter, stats_config, stats_listener};
 use crate::{envoy_gateway, istio, readers};
 
-/// All files of a plan.
+/// All files of an installation.
 ///
 /// # Errors
 /// When an object cannot be written as YAML.
-pub fn generate(plan: &Plan) -> Result<Bundle> {
+pub fn generate(installation: &Installation) -> Result<Bundle> {
     let mut bundle = Bundle::default();
-    match &plan.mesh {
-        Mesh::Istio {
+    match &installation.platform {
+        Platform::Istio {
             version,
             method,
             native,
-        } => istio::add(&mut bundle, plan, *version, *method, *native)?,
-        Mesh::EnvoyGateway { gateway } => envoy_gateway::add(&mut bundle, plan, gateway)?,
-        Mesh::Envoy { .. } => envoy(&mut bundle, plan)?,
+        } => istio::add(&mut bundle, installation, *version, *method, *native)?,
+        Platform::EnvoyGateway { gateway } => {
+            envoy_gateway::add(&mut bundle, installation, gateway)?;
+        }
+        Platform::Envoy { .. } => envoy(&mut bundle, installation)?,
     }
-    readers::add(&mut bundle, plan)?;
+    readers::add(&mut bundle, installation)?;
     Ok(bundle)
 }
 
 /// The pieces for an Envoy with a bootstrap file, and one file in which they stand together.
-fn envoy(bundle: &mut Bundle, plan: &Plan) -> Result<()> {
-    let filter = http_filter("mixerless.http.inbound", &Code::of(plan), &plan.plugin);
+fn envoy(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
+    let filter = http_filter(
+        "mixerless.http.inbound",
+        &Code::of(installation),
+        &installation.plugin,
+    );
     bundle.yaml(
         "envoy/http-filter.yaml",
         &[Document::new(
@@ -41,7 +47,7 @@ fn envoy(bundle: &mut Bundle, plan: &Plan) -> Result<()> {
         "envoy/stats-config.yaml",
         &[Document::new(
             "Part of the bootstrap, at its top: one rule for each label. Without it labels stay in metric names.",
-            serde_json::json!({ "stats_config": stats_config(&plan.plugin) }),
+            serde_json::json!({ "stats_config": stats_config(&installation.plugin) }),
         )],
     )?;
     bundle.yaml(
@@ -57,7 +63,7 @@ fn envoy(bundle: &mut Bundle, plan: &Plan) -> Result<()> {
         &[Document::new(
             "All pieces together: envoy --config-path bootstrap.yaml\n\
              Traffic for the application comes in on :15006, metrics go out on :15090.",
-            bootstrap(plan),
+            bootstrap(installation),
         )
         .note(
             "node:",

@@ -15,11 +15,11 @@ use oci_client::Reference;
 use sha2::{Digest, Sha256};
 
 use self::image::Image;
-use self::registry::Registry;
+use self::registry::ImageRegistry;
 
 /// What one can say to `mixerless push`.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct PushOptions {
     /// Where to: REGISTRY/REPOSITORY:TAG
     #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
     pub to: String,
@@ -83,11 +83,11 @@ impl fmt::Display for Pushed {
 /// # Errors
 /// When the reference or the file is not what it should be, or the registry does not take the image. Before the last step,
 /// the manifest, nothing can be pulled that could not be pulled before.
-pub async fn push(options: &Options) -> Result<Pushed> {
+pub async fn push(options: &PushOptions) -> Result<Pushed> {
     let to = reference(&options.to)?;
     let module = module(&options.file)?;
     let image = Image::new(options.form, &module, &annotations(options))?;
-    let registry = Registry::new(&to, options.plain_http)?;
+    let registry = ImageRegistry::new(&to, options.plain_http)?;
 
     let progress = ProgressBar::new(image.size()).with_style(ProgressStyle::with_template(
         "{msg} [{bar:30}] {bytes}/{total_bytes}",
@@ -137,7 +137,7 @@ fn module(file: &Path) -> Result<Vec<u8>> {
     Ok(module)
 }
 
-fn annotations(options: &Options) -> Vec<(&'static str, String)> {
+fn annotations(options: &PushOptions) -> Vec<(&'static str, String)> {
     let given = [
         (
             "org.opencontainers.image.licenses",

@@ -12,39 +12,42 @@ mod rules;
 use anyhow::Result;
 
 use crate::bundle::Bundle;
-use crate::plan::{Mesh, Plan};
+use crate::installation::{Installation, Platform};
 use crate::settings::Native;
 
 pub use queries::{Queries, REQUIRED_BUCKETS, Selection};
 
-/// Adds the readers that make sense for a plan.
+/// Adds the readers that make sense for an installation.
 ///
 /// # Errors
 /// When an object cannot be written as YAML or JSON.
-pub fn add(bundle: &mut Bundle, plan: &Plan) -> Result<()> {
-    bundle.yaml("prometheus/prometheus.yaml", &[prometheus::config(plan)])?;
-    bundle.yaml("prometheus/rules.yaml", &[rules::rules(plan)])?;
-    bundle.text("grafana/mixerless.json", grafana::dashboard(plan)?);
-    if !matches!(plan.mesh, Mesh::Envoy { .. }) {
+pub fn add(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
+    bundle.yaml(
+        "prometheus/prometheus.yaml",
+        &[prometheus::config(installation)],
+    )?;
+    bundle.yaml("prometheus/rules.yaml", &[rules::rules(installation)])?;
+    bundle.text("grafana/mixerless.json", grafana::dashboard(installation)?);
+    if !matches!(installation.platform, Platform::Envoy { .. }) {
         bundle.yaml(
             "high-availability/prometheus-thanos.yaml",
-            &high_availability::documents(plan)?,
+            &high_availability::documents(installation)?,
         )?;
     }
     // Scaling and releasing a workload takes the metrics of its own sidecars.
-    if let Mesh::Istio { native, .. } = plan.mesh {
+    if let Platform::Istio { native, .. } = installation.platform {
         bundle.yaml(
             "autoscaling/prometheus-adapter-values.yaml",
-            &[autoscaling::adapter(plan)],
+            &[autoscaling::adapter(installation)],
         )?;
-        bundle.yaml("autoscaling/hpa.yaml", &[autoscaling::hpa(plan)])?;
+        bundle.yaml("autoscaling/hpa.yaml", &[autoscaling::hpa(installation)])?;
         bundle.yaml(
             "flagger/metric-templates.yaml",
-            &flagger::metric_templates(plan),
+            &flagger::metric_templates(installation),
         )?;
-        bundle.yaml("flagger/canary.yaml", &[flagger::canary(plan)])?;
+        bundle.yaml("flagger/canary.yaml", &[flagger::canary(installation)])?;
         if native == Native::Off {
-            bundle.yaml("kiali/kiali-values.yaml", &[kiali::values(plan)])?;
+            bundle.yaml("kiali/kiali-values.yaml", &[kiali::values(installation)])?;
         }
     }
     Ok(())

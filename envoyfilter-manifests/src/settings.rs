@@ -1,5 +1,5 @@
 //! What one can say to `mixerless manifests`: as flags, or by the same names in a settings file.
-//! Not here: what follows from it, and which of it fits together ([`crate::plan`]).
+//! Not here: what follows from it, and which of it fits together ([`crate::installation`]).
 
 use std::fs;
 use std::path::Path;

@@ -20,7 +20,6 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::channel::Channel;
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -32,13 +31,14 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::body::Body;
 use crate::eventually;
 
 /// An HTTP/1.1 and HTTP/2 (cleartext) server in this process; dropping it closes the port.
 #[derive(Debug)]
 pub struct App {
     address: SocketAddr,
-    log: Log,
+    log: RequestLog,
     server: AbortHandle,
 }
 
@@ -50,7 +50,7 @@ impl App {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let log = Log::default();
+        let log = RequestLog::default();
         let server = tokio::spawn(accept(listener, log.clone())).abort_handle();
         Ok(Self {
             address,
@@ -96,10 +96,9 @@ impl Drop for App {
     }
 }
 
-type Log = Arc<Mutex<Vec<Parts>>>;
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+type RequestLog = Arc<Mutex<Vec<Parts>>>;
 
-async fn accept(listener: TcpListener, log: Log) {
+async fn accept(listener: TcpListener, log: RequestLog) {
     // Dropped with the server, and the connections with it.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
@@ -115,7 +114,7 @@ async fn accept(listener: TcpListener, log: Log) {
     }
 }
 
-async fn answer(request: Request<Incoming>, log: Log) -> Result<Response<Body>, Infallible> {
+async fn answer(request: Request<Incoming>, log: RequestLog) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     let uri = parts.uri.clone();
     log.lock()

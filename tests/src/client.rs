@@ -1,13 +1,11 @@
 //! Clients: one that speaks HTTP properly, and one that does not.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http_body_util::channel::{self, Channel};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -18,6 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
+
+use crate::body::Body;
 
 /// Where [`Client::get`] says it wants to go.
 pub const AUTHORITY: &str = "podinfo:9898";
@@ -44,7 +44,7 @@ pub struct Response {
 
 /// A gRPC call whose messages go to and fro. Dropping it cancels the call; the connection stays.
 #[must_use]
-pub struct Call {
+pub struct GrpcCall {
     messages: channel::Sender<Bytes>,
     answers: Incoming,
 }
@@ -112,14 +112,14 @@ impl Client {
     ///
     /// # Errors
     /// When they do not come.
-    pub async fn call(&mut self, path: &str) -> Result<Call> {
+    pub async fn call(&mut self, path: &str) -> Result<GrpcCall> {
         let (messages, body) = Channel::new(1);
         let mut request = request(Method::POST, path)?.map(|_| body.boxed_unsync());
         request
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         let response = self.start(request).await.with_context(|| path.to_owned())?;
-        Ok(Call {
+        Ok(GrpcCall {
             messages,
             answers: response.into_body(),
         })
@@ -154,7 +154,7 @@ impl Drop for Client {
     }
 }
 
-impl Call {
+impl GrpcCall {
     /// Sends one message, an empty one, and waits for one in answer.
     ///
     /// # Errors
@@ -233,8 +233,6 @@ enum Sender {
     Http1(http1::SendRequest<Body>),
     Http2(http2::SendRequest<Body>),
 }
-
-type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 trait AsyncStream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static {}
 impl AsyncStream for TcpStream {}

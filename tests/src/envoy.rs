@@ -17,7 +17,7 @@ pub const ADMIN_SOCKET: &str = "admin.sock";
 
 /// What goes on Envoy's command line.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct EnvoyOptions {
     /// Worker threads.
     pub concurrency: u32,
     /// As in `--log-level`; `warning,wasm:debug` also works.
@@ -26,7 +26,7 @@ pub struct Options {
     pub files: Vec<(String, Value)>,
 }
 
-impl Default for Options {
+impl Default for EnvoyOptions {
     fn default() -> Self {
         Self {
             concurrency: 1,
@@ -50,7 +50,7 @@ impl Envoy {
     ///
     /// # Errors
     /// When there is no Envoy, or it does not start; the error then holds the end of its log.
-    pub async fn start(bootstrap: &Value, options: &Options) -> Result<Self> {
+    pub async fn start(bootstrap: &Value, options: &EnvoyOptions) -> Result<Self> {
         let mut bootstrap = bootstrap.clone();
         bootstrap["admin"] = json!({ "address": { "pipe": { "path": ADMIN_SOCKET } } });
         let mut envoy = Self::spawn(&bootstrap, options)?;
@@ -138,7 +138,7 @@ impl Envoy {
         self.process.id()
     }
 
-    fn spawn(bootstrap: &Value, options: &Options) -> Result<Self> {
+    fn spawn(bootstrap: &Value, options: &EnvoyOptions) -> Result<Self> {
         let binary = install::envoy()?;
         let directory = TempDir::with_prefix("envoy-")?;
         fs::write(

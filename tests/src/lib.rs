@@ -17,6 +17,7 @@
 //! Every process, task and directory goes when the value that started it is dropped.
 
 pub mod app;
+mod body;
 pub mod certs;
 pub mod client;
 pub mod direction;
@@ -29,12 +30,12 @@ pub mod sidecar;
 mod wait;
 
 pub use app::App;
-pub use client::{Call, Client, Response};
+pub use client::{Client, GrpcCall, Response};
 pub use direction::SidecarDirection;
 pub use envoy::Envoy;
 pub use install::ENVOY_VERSIONS;
 pub use mesh::{Mesh, MeshBuilder};
-pub use node::Node;
+pub use node::ProxyNode;
 pub use page::Page;
 pub use sidecar::{Roles, Sidecar, SidecarBuilder, Upstream};
 pub use wait::eventually;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A workload with a sidecar. An empty field is left out of the node's metadata.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct ProxyNode {
     /// The pod's name.
     pub pod: String,
     /// The pod's namespace.
@@ -27,7 +27,7 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
 }
 
-impl Node {
+impl ProxyNode {
     /// A deployment of one pod, with the labels `app` and `service.istio.io/canonical-name` that an Istio pod has.
     pub fn new(namespace: &str, workload: &str) -> Self {
         let labels = [

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail, ensure};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// The families, by name.
-    pub families: BTreeMap<String, Family>,
+    pub families: BTreeMap<String, MetricFamily>,
 }
 
 /// What stands below one `# TYPE` line.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Family {
+pub struct MetricFamily {
     /// `counter`, `gauge`, `histogram`, `summary` or `untyped`.
     pub kind: String,
     /// The text of the `# HELP` line.
@@ -87,9 +87,9 @@ impl Page {
         );
         if !belongs(&sample.name, current, self.families.get(current)) {
             current.clone_from(&sample.name);
-            let family = Family {
+            let family = MetricFamily {
                 kind: "untyped".to_owned(),
-                ..Family::default()
+                ..MetricFamily::default()
             };
             ensure!(
                 self.families.insert(sample.name.clone(), family).is_none(),
@@ -220,7 +220,7 @@ impl Sample {
     }
 }
 
-fn belongs(sample: &str, family: &str, known: Option<&Family>) -> bool {
+fn belongs(sample: &str, family: &str, known: Option<&MetricFamily>) -> bool {
     let suffixes: &[&str] = match known.map(|family| family.kind.as_str()) {
         Some("histogram") => &["_bucket", "_sum", "_count"],
         Some("summary") => &["", "_sum", "_count"],

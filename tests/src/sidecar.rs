@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpSocket;
 
 use crate::certs::Identity;
-use crate::envoy::{Envoy, Options};
-use crate::{Client, Node, Page, SidecarDirection, eventually};
+use crate::envoy::{Envoy, EnvoyOptions};
+use crate::{Client, Page, ProxyNode, SidecarDirection, eventually};
 
 pub mod bootstrap;
 
@@ -35,8 +35,8 @@ pub struct Sidecar {
 #[must_use]
 pub struct SidecarBuilder {
     direction: SidecarDirection,
-    node: Node,
-    service: Option<Service>,
+    node: ProxyNode,
+    service: Option<ClusterService>,
     domains: Vec<String>,
     upstream: Option<Upstream>,
     tls: Option<Tls>,
@@ -55,7 +55,7 @@ pub struct SidecarBuilder {
     listen: SocketAddr,
     metrics: SocketAddr,
     flush_interval: &'static str,
-    options: Options,
+    options: EnvoyOptions,
 }
 
 /// How the module's work is spread over filters.
@@ -79,12 +79,12 @@ pub enum Upstream {
     /// A host that refuses every connection.
     Refusing,
     /// Not one host.
-    Nobody,
+    NoEndpoint,
 }
 
 /// The service that the cluster's metadata names.
 #[derive(Clone, Debug)]
-struct Service {
+struct ClusterService {
     name: String,
     namespace: String,
 }
@@ -98,7 +98,7 @@ struct Tls {
 }
 
 /// One direction of an Envoy that may have two.
-struct Side<'a> {
+struct TrafficListener<'a> {
     listener: &'static str,
     sidecar: &'a SidecarBuilder,
     endpoint: Option<SocketAddr>,
@@ -122,14 +122,14 @@ impl SidecarBuilder {
     }
 
     /// Whose sidecar it is.
-    pub fn node(mut self, node: Node) -> Self {
+    pub fn node(mut self, node: ProxyNode) -> Self {
         self.node = node;
         self
     }
 
     /// The service in the cluster's metadata (`istio.services`).
     pub fn service(mut self, namespace: &str, name: &str) -> Self {
-        self.service = Some(Service {
+        self.service = Some(ClusterService {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
         });
@@ -230,7 +230,7 @@ impl SidecarBuilder {
         self
     }
 
-    /// Has the same Envoy also carry the other direction, as a pod's sidecar does. Node, metrics, labels and options
+    /// Has the same Envoy also carry the other direction, as a pod's sidecar does. Node, metrics, labels and Envoy's options
     /// are this one's.
     pub fn and(mut self, other: Self) -> Self {
         self.other = Some(Box::new(other));
@@ -273,22 +273,34 @@ impl SidecarBuilder {
     /// When Envoy or the module is not there, or Envoy does not come up.
     pub async fn start(self) -> Result<Sidecar> {
         let mut refusing = Vec::new();
-        let mut sides = vec![Side::new(bootstrap::TRAFFIC, &self, &mut refusing)?];
+        let mut listeners = vec![TrafficListener::new(
+            bootstrap::TRAFFIC,
+            &self,
+            &mut refusing,
+        )?];
         if let Some(other) = &self.other {
-            sides.push(Side::new(bootstrap::OTHER_TRAFFIC, other, &mut refusing)?);
+            listeners.push(TrafficListener::new(
+                bootstrap::OTHER_TRAFFIC,
+                other,
+                &mut refusing,
+            )?);
         }
         let mut discovered: Vec<&'static str> = Vec::new();
         let mut options = self.options.clone();
-        for side in sides.iter().filter(|side| side.sidecar.discovered) {
-            for root_id in side.sidecar.root_ids() {
+        for listener in listeners
+            .iter()
+            .filter(|listener| listener.sidecar.discovered)
+        {
+            for root_id in listener.sidecar.root_ids() {
                 let file = bootstrap::discovered_file(root_id);
-                let filter = bootstrap::discovered_filter(root_id, &side.sidecar.plugin_config)?;
+                let filter =
+                    bootstrap::discovered_filter(root_id, &listener.sidecar.plugin_config)?;
                 options.files.push((file, filter));
                 discovered.push(root_id);
             }
         }
 
-        let envoy = Envoy::start(&bootstrap::sidecar(&self, &sides)?, &options).await?;
+        let envoy = Envoy::start(&bootstrap::sidecar(&self, &listeners)?, &options).await?;
         let traffic = envoy.listener(bootstrap::TRAFFIC).await?;
         let metrics = envoy.listener(bootstrap::METRICS).await?;
         let other_traffic = match self.other {
@@ -329,8 +341,8 @@ impl SidecarBuilder {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             direction,
-            node: Node::podinfo(),
-            service: Some(Service {
+            node: ProxyNode::podinfo(),
+            service: Some(ClusterService {
                 name: "podinfo".to_owned(),
                 namespace: "test".to_owned(),
             }),
@@ -352,21 +364,21 @@ impl SidecarBuilder {
             listen: any_port,
             metrics: any_port,
             flush_interval: "0.1s",
-            options: Options::default(),
+            options: EnvoyOptions::default(),
         }
     }
 }
 
-// === impl Side ===
+// === impl TrafficListener ===
 
-impl<'a> Side<'a> {
+impl<'a> TrafficListener<'a> {
     /// A port that has to refuse connections is kept with those in `refusing`.
     fn new(
         listener: &'static str,
         sidecar: &'a SidecarBuilder,
         refusing: &mut Vec<TcpSocket>,
     ) -> Result<Self> {
-        let endpoint = match sidecar.upstream.unwrap_or(Upstream::Nobody) {
+        let endpoint = match sidecar.upstream.unwrap_or(Upstream::NoEndpoint) {
             Upstream::At(address) => Some(address),
             Upstream::Refusing => {
                 let socket = bound_socket()?;
@@ -374,7 +386,7 @@ impl<'a> Side<'a> {
                 refusing.push(socket);
                 Some(address)
             }
-            Upstream::Nobody => None,
+            Upstream::NoEndpoint => None,
         };
         Ok(Self {
             listener,

@@ -1,7 +1,7 @@
 //! The harness itself, without the module: what fails here is no fault of the filter.
 
 use harness::client::request;
-use harness::envoy::Options;
+use harness::envoy::EnvoyOptions;
 use harness::{Client, Envoy, Mesh, Roles, SidecarBuilder, Upstream};
 use hyper::Method;
 use serde_json::json;
@@ -60,7 +60,7 @@ async fn the_metrics_listener_serves_a_page_that_prometheus_takes() {
 
 #[tokio::test]
 async fn an_upstream_may_refuse_or_be_missing() {
-    for upstream in [Upstream::Refusing, Upstream::Nobody] {
+    for upstream in [Upstream::Refusing, Upstream::NoEndpoint] {
         let sidecar = SidecarBuilder::outbound()
             .roles(Roles::None)
             .upstream(upstream)
@@ -79,7 +79,7 @@ async fn an_upstream_may_refuse_or_be_missing() {
 
 #[tokio::test]
 async fn an_envoy_that_does_not_start_says_why() {
-    let error = Envoy::start(&json!({ "no_such_field": 1 }), &Options::default())
+    let error = Envoy::start(&json!({ "no_such_field": 1 }), &EnvoyOptions::default())
         .await
         .unwrap_err();
 

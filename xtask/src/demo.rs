@@ -23,7 +23,7 @@ use stop::Stop;
 
 /// What one can ask of the demo.
 #[derive(clap::Args)]
-pub struct Options {
+pub struct DemoOptions {
     /// Leave everything running until Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -41,18 +41,18 @@ const APPLICATIONS: &str = "the application's sidecar";
 const CLIENTS: &str = "the client's sidecar";
 
 /// Runs the demo.
-pub fn run(options: &Options) -> Result<()> {
+pub fn run(options: &DemoOptions) -> Result<()> {
     let started = Instant::now();
     prepare()?;
-    let mut stage = Stage::new()?;
-    let mesh = stage.start_mesh()?;
-    let responses = stage.send_requests(&mesh)?;
-    let sides = stage.read_pages(&mesh)?;
+    let mut session = Session::new()?;
+    let mesh = session.start_mesh()?;
+    let responses = session.send_requests(&mesh)?;
+    let reports = session.read_pages(&mesh)?;
 
-    for side in &sides {
-        show::side(side);
+    for report in &reports {
+        show::report(report);
     }
-    let mut checks: Vec<Check> = sides.iter().flat_map(check::side).collect();
+    let mut checks: Vec<Check> = reports.iter().flat_map(check::report).collect();
     checks.extend(check::exchange(&mesh, &responses));
     println!();
     checks.iter().for_each(show::check);
@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     if options.keep {
         show::curl_lines(&mesh);
-        stage.wait();
+        session.wait();
         drop(mesh);
         println!("\nstopped; both Envoys have ended");
     }
@@ -70,7 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// One sidecar and what it reported.
-struct Side {
+struct SidecarReport {
     reporter: Reporter,
     /// What a reader calls it.
     sidecar: &'static str,
@@ -78,7 +78,7 @@ struct Side {
     page: Page,
 }
 
-impl Side {
+impl SidecarReport {
     async fn of(reporter: Reporter, name: &'static str, sidecar: &Sidecar) -> Result<Self> {
         let page = sidecar.page_after(REQUESTS).await;
         Ok(Self {
@@ -105,12 +105,12 @@ fn prepare() -> Result<()> {
 }
 
 /// Where the demo plays: its steps can be interrupted, and then leave nothing running.
-struct Stage {
+struct Session {
     runtime: Runtime,
     stop: Stop,
 }
 
-impl Stage {
+impl Session {
     fn new() -> Result<Self> {
         let runtime = Runtime::new()?;
         let stop = runtime.block_on(async { Stop::new() })?;
@@ -142,12 +142,12 @@ impl Stage {
         })
     }
 
-    fn read_pages(&mut self, mesh: &Mesh) -> Result<[Side; 2]> {
+    fn read_pages(&mut self, mesh: &Mesh) -> Result<[SidecarReport; 2]> {
         let how = "waiting until Envoy has merged its histograms";
         self.step("both metrics pages", how, async {
             Ok([
-                Side::of(Reporter::Destination, APPLICATIONS, &mesh.inbound).await?,
-                Side::of(Reporter::Source, CLIENTS, &mesh.outbound).await?,
+                SidecarReport::of(Reporter::Destination, APPLICATIONS, &mesh.inbound).await?,
+                SidecarReport::of(Reporter::Source, CLIENTS, &mesh.outbound).await?,
             ])
         })
     }

@@ -15,7 +15,7 @@ use crate::{paths, steps, wheel};
 const DEFAULT: [Choice; 2] = [Choice::Newest, Choice::Oldest];
 
 /// An Envoy that can be started.
-pub struct Envoy {
+pub struct EnvoyBinary {
     /// Its version as it says itself.
     pub version: String,
     /// The program.
@@ -66,7 +66,7 @@ impl Choice {
 }
 
 /// The chosen Envoys, newest first, whether or not they are installed.
-pub fn choose(choices: &[Choice]) -> Result<Vec<Envoy>> {
+pub fn choose(choices: &[Choice]) -> Result<Vec<EnvoyBinary>> {
     match (std::env::var_os(ENVOY_VARIABLE), choices) {
         (None, []) => Ok(chosen(&DEFAULT)),
         (None, _) => Ok(chosen(choices)),
@@ -77,7 +77,7 @@ pub fn choose(choices: &[Choice]) -> Result<Vec<Envoy>> {
     }
 }
 
-impl Envoy {
+impl EnvoyBinary {
     /// Installs this Envoy unless it is there.
     pub fn ensure(&self) -> Result<()> {
         if !self.binary.exists() {
@@ -89,23 +89,23 @@ impl Envoy {
     }
 }
 
-fn chosen(choices: &[Choice]) -> Vec<Envoy> {
+fn chosen(choices: &[Choice]) -> Vec<EnvoyBinary> {
     let is_chosen = |version: &&str| choices.iter().any(|choice| choice.covers(version));
     let versions = ENVOY_VERSIONS.into_iter().filter(is_chosen);
     versions
-        .map(|version| Envoy {
+        .map(|version| EnvoyBinary {
             version: version.to_owned(),
             binary: paths::envoy(version),
         })
         .collect()
 }
 
-fn users_own(binary: &Path) -> Result<Envoy> {
+fn users_own(binary: &Path) -> Result<EnvoyBinary> {
     // The tests run in another directory, where a relative path leads astray.
     let binary = std::path::absolute(binary)?;
     let version = version_of(&binary)
         .with_context(|| format!("{ENVOY_VARIABLE}={} is not an Envoy", binary.display()))?;
-    Ok(Envoy { version, binary })
+    Ok(EnvoyBinary { version, binary })
 }
 
 #[cfg(test)]

@@ -33,11 +33,11 @@ use crate::toolchain::Toolchain;
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct CommandLine {
     #[command(subcommand)]
-    command: Command,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Task {
     /// Find or install what building and testing need
     Setup(EnvoyChoices),
     /// Build the module: target/dist/mixerless.wasm
@@ -63,7 +63,7 @@ enum Command {
         test_args: Vec<String>,
     },
     /// Show the module at work between real Envoys
-    Demo(demo::Options),
+    Demo(demo::DemoOptions),
 }
 
 #[derive(clap::Args)]
@@ -75,7 +75,7 @@ struct EnvoyChoices {
 }
 
 fn main() -> ExitCode {
-    match run(CommandLine::parse().command) {
+    match run(CommandLine::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         // Not `fn main() -> Result`: that would print a backtrace where RUST_BACKTRACE is set.
         Err(error) => {
@@ -88,20 +88,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
-    match command {
-        Command::Setup(envoys) => setup::run_for_tests(&envoy::choose(&envoys.choices)?),
-        Command::Build { quiet: false } => {
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Setup(envoys) => setup::run_for_tests(&envoy::choose(&envoys.choices)?),
+        Task::Build { quiet: false } => {
             module::build(&Toolchain::ensure()?, Verbosity::Normal)?.print();
             Ok(())
         }
-        Command::Build { quiet: true } => {
+        Task::Build { quiet: true } => {
             module::build(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
             Ok(())
         }
-        Command::NoStd => module::check_no_std(&Toolchain::ensure()?),
-        Command::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
-        Command::Matrix { test_args } => test::matrix(&test_args),
-        Command::Demo(options) => demo::run(&options),
+        Task::NoStd => module::check_no_std(&Toolchain::ensure()?),
+        Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
+        Task::Matrix { test_args } => test::matrix(&test_args),
+        Task::Demo(options) => demo::run(&options),
     }
 }

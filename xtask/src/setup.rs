@@ -4,19 +4,19 @@
 use anyhow::Result;
 
 use crate::apt::{TESTED_WITH, Tool, VALGRIND, WASM_OPT};
-use crate::envoy::Envoy;
+use crate::envoy::EnvoyBinary;
 use crate::gungraun;
 use crate::toolchain::Toolchain;
 
 /// Finds or installs what building and running need; says each thing once.
-pub fn run(envoys: &[Envoy]) -> Result<()> {
+pub fn run(envoys: &[EnvoyBinary]) -> Result<()> {
     Toolchain::ensure()?;
     WASM_OPT.ensure()?;
-    envoys.iter().try_for_each(Envoy::ensure)
+    envoys.iter().try_for_each(EnvoyBinary::ensure)
 }
 
 /// The same, and what only tests talk to or are counted by.
-pub fn run_for_tests(envoys: &[Envoy]) -> Result<()> {
+pub fn run_for_tests(envoys: &[EnvoyBinary]) -> Result<()> {
     run(envoys)?;
     TESTED_WITH.iter().try_for_each(Tool::ensure)?;
     VALGRIND.ensure()?;

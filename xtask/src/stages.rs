@@ -27,13 +27,13 @@ pub fn run(stages: Vec<Stage>) -> Result<()> {
     let mut outcome = Ok(());
     for Stage { name, work } in stages {
         if outcome.is_err() {
-            rows.push(Row::skipped(name));
+            rows.push(StageOutcome::skipped(name));
             continue;
         }
         println!("\n=== {name}");
         let started = Instant::now();
         outcome = work().with_context(|| name.clone());
-        let row = Row::done(name, outcome.is_ok(), started.elapsed());
+        let row = StageOutcome::done(name, outcome.is_ok(), started.elapsed());
         println!("=== {}: {}, {} s", row.name, row.result, row.seconds);
         rows.push(row);
     }
@@ -42,13 +42,13 @@ pub fn run(stages: Vec<Stage>) -> Result<()> {
 }
 
 /// A line of the table.
-struct Row {
+struct StageOutcome {
     name: String,
     result: &'static str,
     seconds: String,
 }
 
-impl Row {
+impl StageOutcome {
     fn done(name: String, good: bool, time: Duration) -> Self {
         Self {
             name,
@@ -66,7 +66,7 @@ impl Row {
     }
 }
 
-fn print(rows: &[Row]) {
+fn print(rows: &[StageOutcome]) {
     let names = rows.iter().map(|row| row.name.len());
     let width = names.max().unwrap_or_default();
     println!("\n{:width$}  {:7}  seconds", "stage", "result");

@@ -5,7 +5,7 @@ use anyhow::Result;
 use harness::install::{ENVOY_VARIABLE, MODULE_VARIABLE};
 
 use crate::cargo::cargo;
-use crate::envoy::{self, Choice, Envoy};
+use crate::envoy::{self, Choice, EnvoyBinary};
 use crate::module::{self, Verbosity};
 use crate::process::show;
 use crate::stages::{self, Stage};
@@ -46,17 +46,17 @@ pub fn matrix(test_args: &[String]) -> Result<()> {
     stages::run(stages)
 }
 
-fn setup_stage(envoys: &[Envoy]) -> Stage<'_> {
+fn setup_stage(envoys: &[EnvoyBinary]) -> Stage<'_> {
     Stage::new("setup", || setup::run_for_tests(envoys))
 }
 
-fn all_tests_stage<'a>(envoy: &'a Envoy, test_args: &'a [String]) -> Stage<'a> {
+fn all_tests_stage<'a>(envoy: &'a EnvoyBinary, test_args: &'a [String]) -> Stage<'a> {
     let name = format!("all tests, envoy {}", envoy.version);
     let scope = &["--workspace"];
     Stage::new(name, || cargo_test(scope, envoy, test_args))
 }
 
-fn end_to_end_stage<'a>(envoy: &'a Envoy, test_args: &'a [String]) -> Stage<'a> {
+fn end_to_end_stage<'a>(envoy: &'a EnvoyBinary, test_args: &'a [String]) -> Stage<'a> {
     let name = format!("end to end, envoy {}", envoy.version);
     // The tests of the module, in `tests/`. By name and not as `--package harness`: cargo would
     // choose other features of shared crates for it alone, and compile half of them again.
@@ -89,7 +89,7 @@ fn count_instructions() -> Result<()> {
     show(cargo("bench").args(["--package", "bench", "--bench", "instructions"]))
 }
 
-fn cargo_test(scope: &[&str], envoy: &Envoy, test_args: &[String]) -> Result<()> {
+fn cargo_test(scope: &[&str], envoy: &EnvoyBinary, test_args: &[String]) -> Result<()> {
     let mut cargo = cargo("test");
     cargo
         .args(scope)

@@ -1,7 +1,7 @@
-//! What a request pays for each subject beside Envoy's own stats logger, and for what our module
+//! What a request pays for each variant beside Envoy's own stats logger, and for what our module
 //! pays.
 //!
-//! Not here: how a fleet measures; see [`fleet`](super::fleet).
+//! Not here: how a testbed measures; see [`testbed`](super::testbed).
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use anyhow::Result;
 use harness::SidecarDirection;
 use tempfile::TempDir;
 
-use super::fleet::{Costs, Effort, Fleet, Terrain};
 use super::load::Requests;
 use super::steady;
-use super::subject::{COMBINED, NATIVE, NATIVE_WITH_PEER, OtherModule, Subject};
+use super::testbed::{Costs, Effort, Testbed, TestbedSetup};
+use super::variant::{COMBINED, NATIVE, NATIVE_WITH_PEER, OtherModule, Variant};
 use crate::report::{Report, median, plot, progress, range};
-use crate::subjects::EXTRAS;
+use crate::scenarios::EVERY_OPTION;
 
 const NOTHING: &str = "do-nothing filter";
 const STATS: &str = "stats alone";
 const LOGGER: &str = "stats alone, access logger";
 const TWO_FILTERS: &str = "two filters";
-const WITH_EXTRAS: &str = "with extras";
-/// The labels that [`EXTRAS`] adds.
+const EVERY_OPTION_ON: &str = "every option";
+/// The labels that [`EVERY_OPTION`] adds.
 const ADDED_LABELS: [&str; 4] = ["method", "path", "request_operation", "peer_unknown_reason"];
 
 /// Measures and reports both directions.
@@ -34,9 +34,9 @@ pub async fn run(
     copies: u32,
     others: &[OtherModule],
 ) -> Result<()> {
-    let [inbound, outbound] = SidecarDirection::ALL.map(|direction| Terrain {
+    let [inbound, outbound] = SidecarDirection::ALL.map(|direction| TestbedSetup {
         copies,
-        ..Terrain::usual(direction)
+        ..TestbedSetup::usual(direction)
     });
     let inbound = Measured::of(&inbound, effort, others).await?;
     let outbound = Measured::of(&outbound, effort, others).await?;
@@ -47,9 +47,9 @@ pub async fn run(
          multiple of the native logger's in the same Envoy: median of {} Envoys, and the range. The \
          native logger has its peer labels written into its configuration; the second one reads \
          them from the request, as where peers differ. The cost of making them known is in neither.",
-        effort.fleets
+        effort.envoys
     ));
-    let others = others.iter().map(|other| other.subject().name);
+    let others = others.iter().map(|other| other.variant().name);
     let names = [
         NATIVE,
         NATIVE_WITH_PEER,
@@ -58,7 +58,7 @@ pub async fn run(
         LOGGER,
         COMBINED,
         TWO_FILTERS,
-        WITH_EXTRAS,
+        EVERY_OPTION_ON,
     ];
     let names: Vec<String> = names.map(str::to_owned).into_iter().chain(others).collect();
     let row = |name: &String| {
@@ -84,7 +84,7 @@ pub async fn run(
          not add up.",
     );
     let parts = inbound.parts().into_iter().zip(outbound.parts());
-    let row = |((name, inbound), (_, outbound)): (Part, Part)| {
+    let row = |((name, inbound), (_, outbound)): (PartCosts, PartCosts)| {
         let figures = [inbound, outbound];
         let figures = figures.map(|costs| [format!("{:.2}", median(&costs)), range(&costs)]);
         [vec![name.to_owned()], figures.concat()].concat()
@@ -102,28 +102,28 @@ pub async fn run(
     plot::save("envoy.svg", &bars.collect::<Vec<_>>())
 }
 
-/// What the fleets of one direction found.
+/// What the Envoys of one direction found.
 struct Measured {
     parts: Vec<&'static str>,
-    fleets: Vec<Costs>,
+    envoys: Vec<Costs>,
 }
 
 impl Measured {
-    async fn of(terrain: &Terrain, effort: Effort, others: &[OtherModule]) -> Result<Self> {
-        let direction = terrain.direction;
+    async fn of(setup: &TestbedSetup, effort: Effort, others: &[OtherModule]) -> Result<Self> {
+        let direction = setup.direction;
         let directory = TempDir::with_prefix("bench-")?;
-        let subjects = subjects(direction, others, directory.path())?;
-        let mut fleets = Vec::new();
-        for nth in 1..=effort.fleets {
+        let variants = variants(direction, others, directory.path())?;
+        let mut envoys = Vec::new();
+        for nth in 1..=effort.envoys {
             let name = direction.name();
-            progress(&format!("cost, {name}: Envoy {nth} of {}", effort.fleets));
-            let mut fleet = Fleet::start(terrain, &subjects).await?;
-            fleets.push(fleet.costs(&Requests::default(), effort).await?);
-            fleet.check().await?;
+            progress(&format!("cost, {name}: Envoy {nth} of {}", effort.envoys));
+            let mut testbed = Testbed::start(setup, &variants).await?;
+            envoys.push(testbed.costs(&Requests::default(), effort).await?);
+            testbed.check().await?;
         }
         let parts = steady::parts(direction);
         let parts = parts.into_iter().map(|part| part.name).collect();
-        Ok(Self { parts, fleets })
+        Ok(Self { parts, envoys })
     }
 
     /// Cost, ratio to the native logger's and its range.
@@ -139,7 +139,7 @@ impl Measured {
     }
 
     /// What each part adds to those before it; then our own code, and the whole.
-    fn parts(&self) -> Vec<Part> {
+    fn parts(&self) -> Vec<PartCosts> {
         let mut parts = Vec::new();
         let mut before = None;
         for step in self.parts.iter().copied().chain([COMBINED]) {
@@ -154,12 +154,12 @@ impl Measured {
     }
 
     fn each(&self, of: impl Fn(&Costs) -> f64) -> Vec<f64> {
-        self.fleets.iter().map(of).collect()
+        self.envoys.iter().map(of).collect()
     }
 }
 
-/// Its name, and its cost in each fleet.
-type Part = (&'static str, Vec<f64>);
+/// Its name, and its cost in each testbed.
+type PartCosts = (&'static str, Vec<f64>);
 
 fn of(costs: &Costs, name: &str) -> f64 {
     costs.get(name).copied().unwrap_or(f64::NAN)
@@ -170,29 +170,29 @@ fn probe(part: &'static str) -> &'static str {
     if part == "callbacks" { NOTHING } else { part }
 }
 
-fn subjects(
+fn variants(
     direction: SidecarDirection,
     others: &[OtherModule],
     directory: &Path,
-) -> Result<Vec<Subject>> {
-    let mut subjects = vec![
-        Subject::bare(),
-        Subject::behind_exchange()?,
-        Subject::behind_peer(direction),
-        Subject::native(direction),
-        Subject::native_with_peer(direction),
-        Subject::ours(STATS, &["stats"], "")?.learning_from_exchange()?,
-        Subject::our_logger(LOGGER)?.learning_from_exchange()?,
-        Subject::combined("")?,
-        Subject::ours(TWO_FILTERS, &["metadata_exchange", "stats"], "")?,
-        Subject {
+) -> Result<Vec<Variant>> {
+    let mut variants = vec![
+        Variant::bare(),
+        Variant::behind_exchange()?,
+        Variant::behind_peer(direction),
+        Variant::native(direction),
+        Variant::native_with_peer(direction),
+        Variant::ours(STATS, &["stats"], "")?.learning_from_exchange()?,
+        Variant::our_logger(LOGGER)?.learning_from_exchange()?,
+        Variant::combined("")?,
+        Variant::ours(TWO_FILTERS, &["metadata_exchange", "stats"], "")?,
+        Variant {
             added_labels: &ADDED_LABELS,
-            ..Subject::ours(WITH_EXTRAS, &[""], EXTRAS.configuration)?
+            ..Variant::ours(EVERY_OPTION_ON, &[""], EVERY_OPTION.configuration)?
         },
     ];
     for part in steady::parts(direction) {
-        subjects.push(Subject::probe(probe(part.name), &part.probe, directory)?);
+        variants.push(Variant::probe(probe(part.name), &part.probe, directory)?);
     }
-    subjects.extend(others.iter().map(OtherModule::subject));
-    Ok(subjects)
+    variants.extend(others.iter().map(OtherModule::variant));
+    Ok(variants)
 }

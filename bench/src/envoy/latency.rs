@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use harness::SidecarDirection;
 
-use super::fleet::{Fleet, Terrain};
-use super::subject::{COMBINED, NATIVE, Subject};
+use super::testbed::{Testbed, TestbedSetup};
+use super::variant::{COMBINED, NATIVE, Variant};
 use crate::report::{Report, median, progress, range};
 
 const PER_SECOND: u32 = 2_000;
@@ -22,22 +22,22 @@ const PERCENTILES: [f64; 2] = [50.0, 99.0];
 /// # Errors
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report) -> Result<()> {
-    let terrain = Terrain {
+    let setup = TestbedSetup {
         copies: 1,
-        ..Terrain::usual(SidecarDirection::Inbound)
+        ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
-    let subjects = [
-        Subject::bare(),
-        Subject::native(SidecarDirection::Inbound),
-        Subject::combined("")?,
+    let variants = [
+        Variant::bare(),
+        Variant::native(SidecarDirection::Inbound),
+        Variant::combined("")?,
     ];
-    let mut fleet = Fleet::start(&terrain, &subjects).await?;
-    // Of each subject, by percentile.
-    let mut found = subjects.each_ref().map(|_| PERCENTILES.map(|_| Vec::new()));
+    let mut testbed = Testbed::start(&setup, &variants).await?;
+    // Of each variant, by percentile.
+    let mut found = variants.each_ref().map(|_| PERCENTILES.map(|_| Vec::new()));
     for round in 0..=ROUNDS {
         progress(&format!("latency: round {round} of {ROUNDS}"));
-        for (subject, found) in found.iter_mut().enumerate() {
-            let clients = fleet.clients(subject)?;
+        for (variant, found) in found.iter_mut().enumerate() {
+            let clients = testbed.clients(variant)?;
             let duration = if round == 0 {
                 Duration::from_secs(1)
             } else {
@@ -52,7 +52,7 @@ pub async fn run(report: &mut Report) -> Result<()> {
             }
         }
     }
-    fleet.check().await?;
+    testbed.check().await?;
 
     report.heading("Latency");
     report.text(&format!(

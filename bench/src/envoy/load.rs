@@ -1,6 +1,6 @@
 //! Requests: bursts of a fixed number, or at a fixed rate.
 //!
-//! Not here: what they meet, and what they cost; see [`fleet`](super::fleet).
+//! Not here: what they meet, and what they cost; see [`testbed`](super::testbed).
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -43,7 +43,7 @@ impl Requests {
     /// Requests from so many peers.
     pub fn from_peers(count: u32) -> Self {
         Self {
-            peers: (0..count as usize).map(peers::introduction).collect(),
+            peers: (0..count as usize).map(peers::headers).collect(),
             ..Self::default()
         }
     }

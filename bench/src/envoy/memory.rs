@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use harness::SidecarDirection;
 use serde_json::Value;
 
-use super::fleet::{Fleet, Terrain};
 use super::load::Requests;
-use super::subject::Subject;
+use super::testbed::{Testbed, TestbedSetup};
+use super::variant::Variant;
 use crate::report::{Report, progress};
 
 const LABEL_SETS: u32 = 10_000;
@@ -25,8 +25,8 @@ pub async fn run(report: &mut Report) -> Result<()> {
     progress("memory: takes a minute or two, for each label set costs milliseconds");
     // At the same time: no time is measured.
     let (native, combined) = tokio::try_join!(
-        label_set(Subject::native(SidecarDirection::Inbound)),
-        label_set(Subject::combined(CONFIGURATION)?),
+        label_set(Variant::native(SidecarDirection::Inbound)),
+        label_set(Variant::combined(CONFIGURATION)?),
     )?;
 
     report.heading("Memory");
@@ -41,24 +41,24 @@ pub async fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn label_set(subject: Subject) -> Result<f64> {
-    let terrain = Terrain {
+async fn label_set(variant: Variant) -> Result<f64> {
+    let setup = TestbedSetup {
         copies: 1,
         service_is_known: false,
-        ..Terrain::usual(SidecarDirection::Inbound)
+        ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
-    let mut fleet = Fleet::start(&terrain, &[subject]).await?;
+    let mut testbed = Testbed::start(&setup, &[variant]).await?;
     let requests = Requests::to_authorities(0..WARM_UP + LABEL_SETS);
-    fleet.burst(0, &requests, WARM_UP).await?;
-    let before = allocated(&fleet).await?;
-    fleet.burst(0, &requests, LABEL_SETS).await?;
-    let after = allocated(&fleet).await?;
-    fleet.check().await?;
+    testbed.burst(0, &requests, WARM_UP).await?;
+    let before = allocated(&testbed).await?;
+    testbed.burst(0, &requests, LABEL_SETS).await?;
+    let after = allocated(&testbed).await?;
+    testbed.check().await?;
     Ok((after - before) / f64::from(LABEL_SETS))
 }
 
-async fn allocated(fleet: &Fleet) -> Result<f64> {
-    let answer = fleet.envoy().admin_get("/memory").await?;
+async fn allocated(testbed: &Testbed) -> Result<f64> {
+    let answer = testbed.envoy().admin_get("/memory").await?;
     let memory: Value = serde_json::from_slice(&answer.body)?;
     let allocated = memory["allocated"].as_str();
     Ok(allocated.context("what Envoy has allocated")?.parse()?)

@@ -6,9 +6,9 @@
 use anyhow::Result;
 use harness::SidecarDirection;
 
-use super::fleet::{Fleet, Terrain};
 use super::load::Requests;
-use super::subject::Subject;
+use super::testbed::{Testbed, TestbedSetup};
+use super::variant::Variant;
 use crate::report::{Report, progress};
 
 /// New label sets that are measured.
@@ -23,8 +23,8 @@ const LATER: u32 = 2;
 /// # Errors
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report) -> Result<()> {
-    let native = Subject::native(SidecarDirection::Inbound);
-    let combined = Subject::combined("")?;
+    let native = Variant::native(SidecarDirection::Inbound);
+    let combined = Variant::combined("")?;
     let native_with_rules = new_label_set(native.clone(), true).await?;
     let native_without_rules = new_label_set(native, false).await?;
     let with_rules = new_label_set(combined.clone(), true).await?;
@@ -53,21 +53,21 @@ pub async fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn new_label_set(subject: Subject, label_rules: bool) -> Result<f64> {
+async fn new_label_set(variant: Variant, label_rules: bool) -> Result<f64> {
     let rules = if label_rules { "" } else { ", no rules" };
-    progress(&format!("new series: {}{rules}", subject.name));
-    let terrain = Terrain {
+    progress(&format!("new series: {}{rules}", variant.name));
+    let setup = TestbedSetup {
         copies: 1,
         service_is_known: false,
         label_rules,
-        ..Terrain::usual(SidecarDirection::Inbound)
+        ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
-    let mut fleet = Fleet::start(&terrain, &[subject]).await?;
+    let mut testbed = Testbed::start(&setup, &[variant]).await?;
     let warm_up = Requests::to_authorities(0..WARM_UP);
-    fleet.burst(0, &warm_up, LATER * WARM_UP).await?;
+    testbed.burst(0, &warm_up, LATER * WARM_UP).await?;
     let requests = Requests::to_authorities(WARM_UP..WARM_UP + LABEL_SETS);
-    let first = fleet.burst(0, &requests, LABEL_SETS).await?;
-    let later = fleet.burst(0, &requests, LATER * LABEL_SETS).await?;
-    fleet.check().await?;
+    let first = testbed.burst(0, &requests, LABEL_SETS).await?;
+    let later = testbed.burst(0, &requests, LATER * LABEL_SETS).await?;
+    testbed.check().await?;
     Ok(first - later)
 }

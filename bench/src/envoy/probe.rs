@@ -9,7 +9,7 @@ use stats_core::host::HeaderMap;
 
 /// A call into the proxy.
 #[derive(Clone, Copy, Debug)]
-pub enum Call {
+pub enum ProbeCall {
     /// Reads a header.
     Read(HeaderMap, &'static str),
     /// Reads all headers.
@@ -32,11 +32,11 @@ pub enum Call {
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
     /// When the request's headers are here.
-    pub on_request_headers: Vec<Call>,
+    pub on_request_headers: Vec<ProbeCall>,
     /// When the response's headers are here.
-    pub on_response_headers: Vec<Call>,
+    pub on_response_headers: Vec<ProbeCall>,
     /// When the request has ended.
-    pub on_log: Vec<Call>,
+    pub on_log: Vec<ProbeCall>,
 }
 
 /// What all probes have: the callbacks that our module exports, and room for what the proxy hands
@@ -86,7 +86,7 @@ impl Probe {
     }
 
     fn text(&self) -> String {
-        let mut module = Text::default();
+        let mut module = WatText::default();
         let request = module.calls(&self.on_request_headers);
         let response = module.calls(&self.on_response_headers);
         let log = module.calls(&self.on_log);
@@ -108,46 +108,46 @@ impl Probe {
 
 /// A module's text as it grows.
 #[derive(Default)]
-struct Text {
+struct WatText {
     data: String,
     size: usize,
     expressions: Vec<&'static str>,
 }
 
-impl Text {
-    fn calls(&mut self, calls: &[Call]) -> String {
+impl WatText {
+    fn calls(&mut self, calls: &[ProbeCall]) -> String {
         calls.iter().map(|call| self.call(*call)).collect()
     }
 
-    fn call(&mut self, call: Call) -> String {
+    fn call(&mut self, call: ProbeCall) -> String {
         match call {
-            Call::Read(map, name) => {
+            ProbeCall::Read(map, name) => {
                 let name = self.place(name);
                 format!(
                     "(drop (call $read (i32.const {}) {name} {ANSWER}))\n",
                     number(map)
                 )
             }
-            Call::ReadAll(map) => {
+            ProbeCall::ReadAll(map) => {
                 let map = number(map);
                 format!("(drop (call $read_all (i32.const {map}) {ANSWER}))\n")
             }
-            Call::Write(map, name, value) => {
+            ProbeCall::Write(map, name, value) => {
                 let (name, value) = (self.place(name), self.place(value));
                 format!(
                     "(drop (call $write (i32.const {}) {name} {value}))\n",
                     number(map)
                 )
             }
-            Call::Remove(map, name) => {
+            ProbeCall::Remove(map, name) => {
                 let name = self.place(name);
                 format!("(drop (call $remove (i32.const {}) {name}))\n", number(map))
             }
-            Call::Attribute(path) => {
+            ProbeCall::Attribute(path) => {
                 let path = self.place(path);
                 format!("(drop (call $attribute {path} {ANSWER}))\n")
             }
-            Call::Evaluate(expression) => {
+            ProbeCall::Evaluate(expression) => {
                 let token = TOKENS + 4 * self.expressions.len();
                 self.expressions.push(expression);
                 let function = self.place("expr_evaluate");
@@ -155,8 +155,8 @@ impl Text {
                     "(drop (call $call {function} (i32.const {token}) (i32.const 4) {ANSWER}))\n"
                 )
             }
-            Call::Count => record(METRICS[0]),
-            Call::Observe => record(METRICS[1]),
+            ProbeCall::Count => record(METRICS[0]),
+            ProbeCall::Observe => record(METRICS[1]),
         }
     }
 

@@ -5,9 +5,9 @@
 use anyhow::Result;
 use harness::SidecarDirection;
 
-use super::fleet::{Effort, Fleet, Terrain};
 use super::load::Requests;
-use super::subject::{COMBINED, NATIVE, Subject};
+use super::testbed::{Effort, Testbed, TestbedSetup};
+use super::variant::{COMBINED, NATIVE, Variant};
 use crate::report::{Report, median, progress, range};
 
 const LABEL_SETS: [u32; 4] = [1, 100, 1_000, 10_000];
@@ -20,27 +20,27 @@ const CONFIGURATION: &str = r#"{"max_series": 20000}"#;
 /// # Errors
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
-    let terrain = Terrain {
+    let setup = TestbedSetup {
         // A second copy would find in the processor's caches what the first has brought there.
         copies: 1,
         // They cost milliseconds with the first request of a label set, and nothing later.
         label_rules: false,
-        ..Terrain::usual(SidecarDirection::Inbound)
+        ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
     // One copy is a small part of a request.
     let effort = Effort {
         burst: effort.burst * 2,
         ..effort
     };
-    let by_authority = Terrain {
+    let by_authority = TestbedSetup {
         service_is_known: false,
-        ..terrain.clone()
+        ..setup.clone()
     };
     let to_authorities = |count| Requests::to_authorities(0..count);
     let label_sets = measure(&by_authority, LABEL_SETS, to_authorities, effort).await?;
-    let by_peer = Terrain {
+    let by_peer = TestbedSetup {
         peers_differ: true,
-        ..terrain
+        ..setup
     };
     let peers = measure(&by_peer, PEERS, Requests::from_peers, effort).await?;
 
@@ -53,11 +53,11 @@ pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
     );
     let header = |what| [what, "combined, µs", "range", "native, µs", "range"];
     for (what, rows) in [("label sets", label_sets), ("peers", peers)] {
-        let row = |Row {
+        let row = |ScalingRow {
                        count,
                        ours,
                        native,
-                   }: Row| {
+                   }: ScalingRow| {
             let figures =
                 [ours, native].map(|costs| [format!("{:.2}", median(&costs)), range(&costs)]);
             [vec![count.to_string()], figures.concat()].concat()
@@ -70,7 +70,7 @@ pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
     Ok(())
 }
 
-struct Row {
+struct ScalingRow {
     count: u32,
     ours: Vec<f64>,
     native: Vec<f64>,
@@ -78,43 +78,43 @@ struct Row {
 
 /// The same Envoy has all loads, least first.
 async fn measure(
-    terrain: &Terrain,
+    setup: &TestbedSetup,
     counts: [u32; 4],
     requests: impl Fn(u32) -> Requests,
     effort: Effort,
-) -> Result<Vec<Row>> {
-    let subjects = [
-        Subject::bare(),
-        Subject::native(terrain.direction),
-        Subject::combined(CONFIGURATION)?,
+) -> Result<Vec<ScalingRow>> {
+    let variants = [
+        Variant::bare(),
+        Variant::native(setup.direction),
+        Variant::combined(CONFIGURATION)?,
     ];
     let mut found = counts.map(|_| (Vec::new(), Vec::new()));
-    for nth in 1..=effort.fleets {
-        let what = if terrain.peers_differ {
+    for nth in 1..=effort.envoys {
+        let what = if setup.peers_differ {
             "peers"
         } else {
             "label sets"
         };
         progress(&format!(
             "scaling, {what}: Envoy {nth} of {}",
-            effort.fleets
+            effort.envoys
         ));
-        let mut fleet = Fleet::start(terrain, &subjects).await?;
+        let mut testbed = Testbed::start(setup, &variants).await?;
         for (count, (ours, native)) in counts.into_iter().zip(&mut found) {
             let requests = requests(count);
-            for subject in 0..subjects.len() {
-                fleet.clients(subject)?.burst(&requests, count).await?;
+            for variant in 0..variants.len() {
+                testbed.clients(variant)?.burst(&requests, count).await?;
             }
-            let costs = fleet.costs(&requests, effort).await?;
+            let costs = testbed.costs(&requests, effort).await?;
             ours.extend(costs.get(COMBINED));
             native.extend(costs.get(NATIVE));
         }
-        fleet.check().await?;
+        testbed.check().await?;
     }
     let rows = counts
         .into_iter()
         .zip(found)
-        .map(|(count, (ours, native))| Row {
+        .map(|(count, (ours, native))| ScalingRow {
             count,
             ours,
             native,

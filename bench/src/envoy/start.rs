@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use harness::{Envoy, SidecarDirection};
 use tempfile::TempDir;
 
-use super::fleet::{self, Terrain, cpu_time};
 use super::probe::Probe;
-use super::subject::{OtherModule, Subject, filter};
+use super::testbed::{self, TestbedSetup, cpu_time};
+use super::variant::{OtherModule, Variant, filter};
 use crate::report::{Report, median, progress, range};
 
 /// Plugins with a VM of their own: their cost is to stand out from that of the rest.
@@ -91,26 +91,26 @@ pub async fn run(report: &mut Report, others: &[OtherModule]) -> Result<()> {
     Ok(())
 }
 
-struct Started {
+struct StartCost {
     milliseconds: f64,
     vms: f64,
 }
 
-async fn start(module: Option<&OtherModule>) -> Result<Started> {
+async fn start(module: Option<&OtherModule>) -> Result<StartCost> {
     let plugins = module.into_iter().flat_map(|module| {
         let OtherModule { path, root_id, .. } = module;
         (0..PLUGINS).map(move |nth| filter(&format!("bench.{nth}"), root_id, path, ""))
     });
-    let subject = Subject {
+    let variant = Variant {
         filters: plugins.collect(),
-        ..Subject::bare()
+        ..Variant::bare()
     };
-    let terrain = Terrain {
+    let setup = TestbedSetup {
         copies: 1,
-        ..Terrain::usual(SidecarDirection::Inbound)
+        ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
-    let bootstrap = terrain.bootstrap(&[subject], fleet::NOBODY);
-    let envoy = Envoy::start(&bootstrap, &fleet::options()).await?;
+    let bootstrap = setup.bootstrap(&[variant], testbed::NOBODY);
+    let envoy = Envoy::start(&bootstrap, &testbed::options()).await?;
     let milliseconds = cpu_time(envoy.pid())?.as_secs_f64() * 1e3;
     // There is no such gauge where there is no VM.
     let gauge = envoy
@@ -120,5 +120,5 @@ async fn start(module: Option<&OtherModule>) -> Result<Started> {
         "" => 0.0,
         line => line.rsplit(' ').next().context("a gauge")?.parse()?,
     };
-    Ok(Started { milliseconds, vms })
+    Ok(StartCost { milliseconds, vms })
 }

@@ -8,7 +8,7 @@ use stats_core::attributes;
 use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 use stats_core::host::HeaderMap::{Request, Response};
 
-use super::probe::{Call, Probe};
+use super::probe::{Probe, ProbeCall};
 
 /// A part of what a request costs.
 pub struct Part {
@@ -23,22 +23,22 @@ pub fn parts(direction: SidecarDirection) -> Vec<Part> {
     let kinds: [(&str, IsOfKind); 5] = [
         ("callbacks", |_| false),
         ("attributes", |call| {
-            matches!(call, Call::Attribute(_) | Call::Evaluate(_))
+            matches!(call, ProbeCall::Attribute(_) | ProbeCall::Evaluate(_))
         }),
         ("header reads", |call| {
-            matches!(call, Call::Read(..) | Call::ReadAll(_))
+            matches!(call, ProbeCall::Read(..) | ProbeCall::ReadAll(_))
         }),
         ("header writes", |call| {
-            matches!(call, Call::Write(..) | Call::Remove(..))
+            matches!(call, ProbeCall::Write(..) | ProbeCall::Remove(..))
         }),
         ("records", |call| {
-            matches!(call, Call::Count | Call::Observe)
+            matches!(call, ProbeCall::Count | ProbeCall::Observe)
         }),
     ];
     let all = all(direction);
     let part = |(nth, (name, _)): (usize, &(&'static str, _))| {
-        let so_far = |calls: &[Call]| {
-            let wanted = |call: &&Call| kinds.iter().take(nth + 1).any(|(_, is)| is(call));
+        let so_far = |calls: &[ProbeCall]| {
+            let wanted = |call: &&ProbeCall| kinds.iter().take(nth + 1).any(|(_, is)| is(call));
             calls.iter().filter(wanted).copied().collect()
         };
         Part {
@@ -53,7 +53,7 @@ pub fn parts(direction: SidecarDirection) -> Vec<Part> {
     kinds.iter().enumerate().map(part).collect()
 }
 
-type IsOfKind = fn(&Call) -> bool;
+type IsOfKind = fn(&ProbeCall) -> bool;
 
 /// All calls of exchange and stats in one filter.
 pub fn all(direction: SidecarDirection) -> Probe {
@@ -61,38 +61,46 @@ pub fn all(direction: SidecarDirection) -> Probe {
         "sidecar~10.1.2.3~podinfo-6f8d4c7b9-x2x5z.test~test.svc.cluster.local",
         METADATA,
     );
-    let content_type = Call::Read(Request, "content-type");
-    let records = [Call::Count, Call::Observe, Call::Observe, Call::Observe];
+    let content_type = ProbeCall::Read(Request, "content-type");
+    let records = [
+        ProbeCall::Count,
+        ProbeCall::Observe,
+        ProbeCall::Observe,
+        ProbeCall::Observe,
+    ];
     match direction {
         SidecarDirection::Inbound => Probe {
             on_request_headers: vec![
-                Call::ReadAll(Request),
-                Call::Remove(Request, METADATA_HEADER),
-                Call::Remove(Request, ID_HEADER),
+                ProbeCall::ReadAll(Request),
+                ProbeCall::Remove(Request, METADATA_HEADER),
+                ProbeCall::Remove(Request, ID_HEADER),
             ],
             on_response_headers: vec![
-                Call::Write(Response, ID_HEADER, id),
-                Call::Write(Response, METADATA_HEADER, metadata),
+                ProbeCall::Write(Response, ID_HEADER, id),
+                ProbeCall::Write(Response, METADATA_HEADER, metadata),
             ],
             on_log: [
-                &[Call::Evaluate(attributes::INBOUND), content_type][..],
+                &[ProbeCall::Evaluate(attributes::INBOUND), content_type][..],
                 &records,
             ]
             .concat(),
         },
         SidecarDirection::Outbound => Probe {
             on_request_headers: vec![
-                Call::Attribute(attributes::CLUSTER_NAME),
-                Call::Write(Request, ID_HEADER, id),
-                Call::Write(Request, METADATA_HEADER, metadata),
+                ProbeCall::Attribute(attributes::CLUSTER_NAME),
+                ProbeCall::Write(Request, ID_HEADER, id),
+                ProbeCall::Write(Request, METADATA_HEADER, metadata),
             ],
             on_response_headers: vec![
-                Call::Read(Response, METADATA_HEADER),
-                Call::Remove(Response, METADATA_HEADER),
-                Call::Remove(Response, ID_HEADER),
+                ProbeCall::Read(Response, METADATA_HEADER),
+                ProbeCall::Remove(Response, METADATA_HEADER),
+                ProbeCall::Remove(Response, ID_HEADER),
             ],
             on_log: [
-                &[Call::Evaluate(attributes::OUTBOUND_PLAIN), content_type][..],
+                &[
+                    ProbeCall::Evaluate(attributes::OUTBOUND_PLAIN),
+                    content_type,
+                ][..],
                 &records,
             ]
             .concat(),

@@ -7,8 +7,8 @@ use stats_core::dimensions::{OVERFLOW, UNKNOWN};
 use stats_core::exchange::UnknownReason;
 use stats_core::metrics::HttpMetric;
 
-use super::page::{Page, Sample};
-use crate::plugin::Plugin;
+use super::page::{ScrapedPage, ScrapedSample};
+use crate::plugin_config::PluginConfig;
 use crate::readers::REQUIRED_BUCKETS;
 
 /// A kind of fault; its name is what programs go by.
@@ -82,7 +82,7 @@ impl Finding {
 
 impl Expectations {
     /// What a module with that configuration should show.
-    pub fn of(plugin: &Plugin) -> Self {
+    pub fn of(plugin: &PluginConfig) -> Self {
         Self {
             labels: plugin.labels(),
             prefix: plugin.prefix(),
@@ -91,7 +91,7 @@ impl Expectations {
     }
 
     /// Everything that is wrong with a page.
-    pub fn examine(&self, page: &Page) -> Vec<Finding> {
+    pub fn examine(&self, page: &ScrapedPage) -> Vec<Finding> {
         // Without labels, the other questions have no answer.
         if let Some(finding) = self.labels_in_names(page).or_else(|| self.no_metrics(page)) {
             return vec![finding];
@@ -109,7 +109,7 @@ impl Expectations {
     }
 
     /// Envoy writes `reporter=.=source;.;` as `reporter___source___` once nothing takes it out of the name.
-    fn labels_in_names(&self, page: &Page) -> Option<Finding> {
+    fn labels_in_names(&self, page: &ScrapedPage) -> Option<Finding> {
         let glued: BTreeSet<&str> = page
             .families
             .iter()
@@ -143,7 +143,7 @@ impl Expectations {
         ))
     }
 
-    fn no_metrics(&self, page: &Page) -> Option<Finding> {
+    fn no_metrics(&self, page: &ScrapedPage) -> Option<Finding> {
         if page
             .samples
             .iter()
@@ -174,7 +174,7 @@ impl Expectations {
     }
 
     /// Native metrics have the same names; a page with both declares each twice, or has a series twice.
-    fn made_twice(&self, page: &Page) -> Option<Finding> {
+    fn made_twice(&self, page: &ScrapedPage) -> Option<Finding> {
         let declared = page
             .families
             .iter()
@@ -202,8 +202,8 @@ impl Expectations {
         ))
     }
 
-    fn unknown_self(&self, page: &Page) -> Option<Finding> {
-        let oneself = |sample: &Sample| match sample.label("reporter") {
+    fn unknown_self(&self, page: &ScrapedPage) -> Option<Finding> {
+        let oneself = |sample: &ScrapedSample| match sample.label("reporter") {
             "source" => sample.label("source_workload") == UNKNOWN,
             _ => sample.label("destination_workload") == UNKNOWN,
         };
@@ -222,7 +222,7 @@ impl Expectations {
         ))
     }
 
-    fn unknown_peers(&self, page: &Page) -> Option<Finding> {
+    fn unknown_peers(&self, page: &ScrapedPage) -> Option<Finding> {
         let problem: Vec<String> = [self.unknown_callers(page), self.unknown_called(page)]
             .into_iter()
             .flatten()
@@ -242,10 +242,10 @@ impl Expectations {
         ))
     }
 
-    fn unknown_callers(&self, page: &Page) -> Option<String> {
-        let received = |sample: &Sample| sample.label("reporter") == "destination";
-        let unknown = |sample: &Sample| sample.label("source_workload") == UNKNOWN;
-        let plain = |sample: &Sample| {
+    fn unknown_callers(&self, page: &ScrapedPage) -> Option<String> {
+        let received = |sample: &ScrapedSample| sample.label("reporter") == "destination";
+        let unknown = |sample: &ScrapedSample| sample.label("source_workload") == UNKNOWN;
+        let plain = |sample: &ScrapedSample| {
             unknown(sample) && sample.label("connection_security_policy") == "none"
         };
         let (callers, all) = self.count(page, received, unknown);
@@ -264,14 +264,15 @@ impl Expectations {
         ))
     }
 
-    fn unknown_called(&self, page: &Page) -> Option<String> {
-        let sent = |sample: &Sample| sample.label("reporter") == "source";
-        let unknown = |sample: &Sample| sample.label("destination_workload") == UNKNOWN;
-        let outside = |sample: &Sample| {
+    fn unknown_called(&self, page: &ScrapedPage) -> Option<String> {
+        let sent = |sample: &ScrapedSample| sample.label("reporter") == "source";
+        let unknown = |sample: &ScrapedSample| sample.label("destination_workload") == UNKNOWN;
+        let outside = |sample: &ScrapedSample| {
             let service = sample.label("destination_service_name");
             unknown(sample) && matches!(service, "PassthroughCluster" | "BlackHoleCluster")
         };
-        let unanswered = |sample: &Sample| unknown(sample) && sample.label("response_flags") != "-";
+        let unanswered =
+            |sample: &ScrapedSample| unknown(sample) && sample.label("response_flags") != "-";
         let (called, all) = self.count(page, sent, unknown);
         let (outside, _) = self.count(page, sent, outside);
         let (unanswered, _) = self.count(page, sent, unanswered);
@@ -292,7 +293,7 @@ impl Expectations {
     }
 
     /// The module itself can say why, if it is configured to.
-    fn stated_reasons(&self, page: &Page) -> Option<String> {
+    fn stated_reasons(&self, page: &ScrapedPage) -> Option<String> {
         let mut reasons: BTreeMap<&str, f64> = BTreeMap::new();
         for sample in page.of(&self.requests()) {
             let reason = sample.label(UnknownReason::LABEL);
@@ -307,10 +308,10 @@ impl Expectations {
         (!reasons.is_empty()).then(|| format!("The module's own reasons: {}.", reasons.join(", ")))
     }
 
-    fn series_limit(&self, page: &Page) -> Option<Finding> {
+    fn series_limit(&self, page: &ScrapedPage) -> Option<Finding> {
         let requests = self.requests();
         let series = page.of(&requests).count();
-        let overflow = |sample: &Sample| sample.label("source_workload") == OVERFLOW;
+        let overflow = |sample: &ScrapedSample| sample.label("source_workload") == OVERFLOW;
         let (lost, all) = self.count(page, |_| true, overflow);
         let remedy = "Find the label with too many values, usually one of your own dimensions or destination_service: \
                       topk(5, count by (destination_service) (istio_requests_total)). Remove it (tags_to_remove), turn off \
@@ -338,7 +339,7 @@ impl Expectations {
         })
     }
 
-    fn missing_buckets(&self, page: &Page) -> Option<Finding> {
+    fn missing_buckets(&self, page: &ScrapedPage) -> Option<Finding> {
         let duration = self.name(HttpMetric::RequestDuration);
         let bounds: BTreeSet<&str> = page
             .of(&format!("{duration}_bucket"))
@@ -373,9 +374,9 @@ impl Expectations {
     /// How many of certain requests are of another sort besides, and how many there are.
     fn count(
         &self,
-        page: &Page,
-        among: impl Fn(&Sample) -> bool,
-        which: impl Fn(&Sample) -> bool,
+        page: &ScrapedPage,
+        among: impl Fn(&ScrapedSample) -> bool,
+        which: impl Fn(&ScrapedSample) -> bool,
     ) -> (f64, f64) {
         let requests = self.requests();
         page.of(&requests)

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 /// A page.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
+pub struct ScrapedPage {
     /// The names of the `# TYPE` lines, each as often as it stands there.
     pub families: Vec<String>,
     /// The samples, in order.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<ScrapedSample>,
 }
 
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
+pub struct ScrapedSample {
     /// The metric's name.
     pub name: String,
     /// Its labels.
@@ -22,7 +22,7 @@ pub struct Sample {
     pub value: f64,
 }
 
-impl Page {
+impl ScrapedPage {
     /// Reads a page; a line that makes no sense is passed over.
     pub fn parse(text: &str) -> Self {
         let mut page = Self::default();
@@ -31,21 +31,21 @@ impl Page {
                 let name = family.split(' ').next().unwrap_or_default();
                 page.families.push(name.to_owned());
             } else if !line.starts_with('#') {
-                page.samples.extend(Sample::parse(line));
+                page.samples.extend(ScrapedSample::parse(line));
             }
         }
         page
     }
 
     /// The samples of a metric.
-    pub fn of(&self, name: &str) -> impl Iterator<Item = &Sample> {
+    pub fn of(&self, name: &str) -> impl Iterator<Item = &ScrapedSample> {
         self.samples
             .iter()
             .filter(move |sample| sample.name == name)
     }
 }
 
-impl Sample {
+impl ScrapedSample {
     /// The value of a label; empty if it is not there, as in Prometheus.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
@@ -97,8 +97,9 @@ mod tests {
 
     #[test]
     fn values_may_hold_quotes_braces_and_commas() {
-        let page =
-            Page::parse("# TYPE a counter\na{x=\"1\\\"}, \\\\\",y=\"\"} 2\nb 3 4\nnonsense\n");
+        let page = ScrapedPage::parse(
+            "# TYPE a counter\na{x=\"1\\\"}, \\\\\",y=\"\"} 2\nb 3 4\nnonsense\n",
+        );
         assert_eq!(page.families, ["a"]);
         assert_eq!(page.samples.len(), 2);
         assert_eq!(page.samples[0].label("x"), "1\"}, \\");

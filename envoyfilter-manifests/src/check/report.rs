@@ -8,7 +8,7 @@ use super::faults::Finding;
 
 /// What was found at one proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ProxyReport {
     /// Where.
     pub url: String,
     /// What; nothing if all is well.
@@ -18,7 +18,7 @@ pub struct Report {
 /// What was found at each proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Reports(pub Vec<Report>);
+pub struct Reports(pub Vec<ProxyReport>);
 
 impl Reports {
     /// Whether nothing was found anywhere.
@@ -29,7 +29,7 @@ impl Reports {
 
 impl fmt::Display for Reports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Report { url, findings } in &self.0 {
+        for ProxyReport { url, findings } in &self.0 {
             if findings.is_empty() {
                 writeln!(f, "{url}: all is well")?;
                 continue;

@@ -1,4 +1,4 @@
-//! One `EnvoyFilter` for each place of a mesh in which the module works.
+//! One `EnvoyFilter` for each context of a mesh in which the module works.
 //!
 //! Each has two patches: the module with its configuration, which proxies fetch over ECDS, and a filter that points
 //! there. That detour is what lets Istio's agent pull `oci://` and `https://`, and leave Envoy a local file.
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use super::metadata;
 use crate::bundle::Document;
+use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::plan::Plan;
-use crate::plugin::Plugin;
+use crate::plugin_config::PluginConfig;
 use crate::proxy::{Code, WASM_TYPE, wasm};
 
 /// An Envoy filter that lets everything pass: what stands in while there is no module, or when it cannot be had.
 const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
-/// A place in a mesh.
+/// A context in a mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum PatchContext {
     Inbound,
     Outbound,
     Gateway,
@@ -30,36 +30,41 @@ enum Traffic {
     Http,
 }
 
-const ALL: [(Traffic, Place); 3] = [
-    (Traffic::Http, Place::Inbound),
-    (Traffic::Http, Place::Outbound),
-    (Traffic::Http, Place::Gateway),
+const ALL: [(Traffic, PatchContext); 3] = [
+    (Traffic::Http, PatchContext::Inbound),
+    (Traffic::Http, PatchContext::Outbound),
+    (Traffic::Http, PatchContext::Gateway),
 ];
 
 /// The files and what is in them.
-pub fn documents(plan: &Plan) -> Result<Vec<(String, Document)>> {
-    let file = |(traffic, place): (Traffic, Place)| {
-        let what = format!("{}-{}", traffic.name(), place.name());
-        let document = document(plan, traffic, place, &what)?;
+pub fn documents(installation: &Installation) -> Result<Vec<(String, Document)>> {
+    let file = |(traffic, context): (Traffic, PatchContext)| {
+        let what = format!("{}-{}", traffic.name(), context.name());
+        let document = document(installation, traffic, context, &what)?;
         Ok((format!("envoyfilter-{what}.yaml"), document))
     };
     ALL.into_iter().map(file).collect()
 }
 
-fn document(plan: &Plan, traffic: Traffic, place: Place, what: &str) -> Result<Document> {
-    let name = format!("mixerless.{}.{}", traffic.name(), place.name());
+fn document(
+    installation: &Installation,
+    traffic: Traffic,
+    context: PatchContext,
+    what: &str,
+) -> Result<Document> {
+    let name = format!("mixerless.{}.{}", traffic.name(), context.name());
     let object = json!({
         "apiVersion": "networking.istio.io/v1alpha3",
         "kind": "EnvoyFilter",
-        "metadata": metadata(plan, &format!("mixerless-{what}")),
-        "spec": { "configPatches": [module(plan, place, &name)?, insertion(traffic, place, &name)] },
+        "metadata": metadata(installation, &format!("mixerless-{what}")),
+        "spec": { "configPatches": [module(installation, context, &name)?, insertion(traffic, context, &name)] },
     });
     let document = Document::new(
         format!(
             "{}\n\
              For proxies of any version from Istio {} on, so that an upgrade loses no metrics.\n\
              In another namespace than the root namespace it would apply to that namespace only.",
-            place.about(),
+            context.about(),
             IstioVersion::OLDEST
         ),
         object,
@@ -87,19 +92,19 @@ fn document(plan: &Plan, traffic: Traffic, place: Place, what: &str) -> Result<D
     Ok(document)
 }
 
-fn module(plan: &Plan, place: Place, name: &str) -> Result<Value> {
-    let plugin = place.plugin(&plan.plugin)?;
+fn module(installation: &Installation, context: PatchContext, name: &str) -> Result<Value> {
+    let plugin = context.plugin(&installation.plugin)?;
     Ok(json!({
         "applyTo": "EXTENSION_CONFIG",
-        "match": { "context": place.context() },
+        "match": { "context": context.name_in_istio() },
         "patch": {
             "operation": "ADD",
-            "value": { "name": name, "typed_config": wasm(name, &Code::of(plan), &plugin) },
+            "value": { "name": name, "typed_config": wasm(name, &Code::of(installation), &plugin) },
         },
     }))
 }
 
-fn insertion(traffic: Traffic, place: Place, name: &str) -> Value {
+fn insertion(traffic: Traffic, context: PatchContext, name: &str) -> Value {
     let discovery = json!({
         "config_source": { "ads": {}, "initial_fetch_timeout": "10s", "resource_api_version": "V3" },
         "default_config": { "@type": NOTHING },
@@ -107,7 +112,7 @@ fn insertion(traffic: Traffic, place: Place, name: &str) -> Value {
     });
     json!({
         "applyTo": traffic.apply_to(),
-        "match": { "context": place.context(), "listener": { "filterChain": { "filter": traffic.before() } } },
+        "match": { "context": context.name_in_istio(), "listener": { "filterChain": { "filter": traffic.before() } } },
         "patch": { "operation": "INSERT_BEFORE", "value": { "config_discovery": discovery, "name": name } },
     })
 }
@@ -137,9 +142,9 @@ impl Traffic {
     }
 }
 
-// === impl Place ===
+// === impl PatchContext ===
 
-impl Place {
+impl PatchContext {
     fn name(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -148,7 +153,7 @@ impl Place {
         }
     }
 
-    fn context(self) -> &'static str {
+    fn name_in_istio(self) -> &'static str {
         match self {
             Self::Inbound => "SIDECAR_INBOUND",
             Self::Outbound => "SIDECAR_OUTBOUND",
@@ -165,7 +170,7 @@ impl Place {
     }
 
     /// Only a sidecar's own application may say in `:authority` what it wants; elsewhere a client could make up services.
-    fn plugin(self, plugin: &Plugin) -> Result<Plugin> {
+    fn plugin(self, plugin: &PluginConfig) -> Result<PluginConfig> {
         match self {
             Self::Outbound => Ok(plugin.clone()),
             Self::Inbound | Self::Gateway => plugin.with_default(

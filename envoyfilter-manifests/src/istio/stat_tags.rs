@@ -4,15 +4,15 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::bundle::{Bundle, Document};
+use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::plan::Plan;
 
 /// Adds both ways to say it, unless there is nothing to say.
-pub fn add(bundle: &mut Bundle, plan: &Plan, version: IstioVersion) -> Result<()> {
+pub fn add(bundle: &mut Bundle, installation: &Installation, version: IstioVersion) -> Result<()> {
     let labels: Vec<String> = if version.has_standard_stat_tags() {
-        plan.plugin.custom_labels().into_iter().collect()
+        installation.plugin.custom_labels().into_iter().collect()
     } else {
-        plan.plugin.labels()
+        installation.plugin.labels()
     };
     if labels.is_empty() {
         return Ok(());

@@ -6,8 +6,8 @@ use stats_core::metrics::{HttpMetric, MessageMetric};
 
 use super::metadata;
 use crate::bundle::Document;
+use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::plan::Plan;
 
 /// What Istio calls the metrics that the module makes. Its TCP metrics are not among them, so they stay on.
 fn metrics() -> impl Iterator<Item = &'static str> {
@@ -25,7 +25,7 @@ fn metrics() -> impl Iterator<Item = &'static str> {
 }
 
 /// The mesh-wide `Telemetry`.
-pub fn native_off(plan: &Plan, version: IstioVersion) -> Document {
+pub fn native_off(installation: &Installation, version: IstioVersion) -> Document {
     let disable = |metric| -> Value {
         json!({ "disabled": true, "match": { "metric": metric, "mode": "CLIENT_AND_SERVER" } })
     };
@@ -36,7 +36,7 @@ pub fn native_off(plan: &Plan, version: IstioVersion) -> Document {
         json!({
             "apiVersion": version.telemetry_api(),
             "kind": "Telemetry",
-            "metadata": metadata(plan, "mixerless"),
+            "metadata": metadata(installation, "mixerless"),
             "spec": { "metrics": [{ "overrides": overrides, "providers": [{ "name": "prometheus" }] }] },
         }),
     )

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Code, STATS_PORT, http_filter, stats_config};
-use crate::plan::{Plan, Workload};
+use crate::installation::{Installation, ScaledWorkload};
 
 /// The cluster that leads to the admin endpoint.
 pub const ADMIN_CLUSTER: &str = "prometheus_stats";
@@ -11,25 +11,29 @@ const ADMIN_PORT: u16 = 15000;
 const TRAFFIC_PORT: u16 = 15006;
 
 /// A whole bootstrap for one server's proxy.
-pub fn bootstrap(plan: &Plan) -> Value {
-    let filter = http_filter("mixerless.http.inbound", &Code::of(plan), &plan.plugin);
+pub fn bootstrap(installation: &Installation) -> Value {
+    let filter = http_filter(
+        "mixerless.http.inbound",
+        &Code::of(installation),
+        &installation.plugin,
+    );
     json!({
         "admin": { "address": address("127.0.0.1", ADMIN_PORT) },
-        "node": node(&plan.workload, &plan.cluster),
+        "node": node(&installation.workload, &installation.cluster),
         "static_resources": {
             "clusters": [
                 cluster(ADMIN_CLUSTER, ADMIN_PORT),
-                application(&plan.workload),
+                application(&installation.workload),
             ],
             "listeners": [traffic_listener(&filter), stats_listener()],
         },
-        "stats_config": stats_config(&plan.plugin),
+        "stats_config": stats_config(&installation.plugin),
     })
 }
 
 /// Who the proxy is: what it tells its peers, and half of every series' labels.
-pub fn node(workload: &Workload, cluster: &str) -> Value {
-    let Workload {
+pub fn node(workload: &ScaledWorkload, cluster: &str) -> Value {
+    let ScaledWorkload {
         name, namespace, ..
     } = workload;
     json!({
@@ -93,8 +97,8 @@ fn listener(name: &str, port: u16, route: &Value, filters: &[Value]) -> Value {
 }
 
 /// The application, with the service that it is, as Istio puts it into a cluster's metadata.
-fn application(workload: &Workload) -> Value {
-    let Workload {
+fn application(workload: &ScaledWorkload) -> Value {
+    let ScaledWorkload {
         name, namespace, ..
     } = workload;
     let host = format!("{name}.{namespace}.svc.cluster.local");

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::Plan;
-use crate::plugin::Plugin;
+use crate::installation::Installation;
+use crate::plugin_config::PluginConfig;
 
 /// The type of the filter's configuration.
 pub const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -26,14 +26,14 @@ pub enum Code {
 }
 
 impl Code {
-    /// The code of a plan's module.
-    pub fn of(plan: &Plan) -> Self {
+    /// The code of an installation's module.
+    pub fn of(installation: &Installation) -> Self {
         use crate::module_source::ModuleSource::{File, Http, Oci};
-        match &plan.source {
+        match &installation.source {
             File { path } => Self::Local { path: path.clone() },
             Oci { .. } | Http { .. } => Self::Agent {
-                url: plan.source.url(),
-                sha256: plan.sha256.clone(),
+                url: installation.source.url(),
+                sha256: installation.sha256.clone(),
             },
         }
     }
@@ -58,7 +58,7 @@ impl Code {
 ///
 /// All of them share one virtual machine per worker: its id, runtime and code are the same. `fail_open` and not the newer
 /// `failure_policy`, because Istio's agent looks at no other when it cannot fetch.
-pub fn wasm(name: &str, code: &Code, plugin: &Plugin) -> Value {
+pub fn wasm(name: &str, code: &Code, plugin: &PluginConfig) -> Value {
     json!({
         "@type": WASM_TYPE,
         "config": {
@@ -78,6 +78,6 @@ pub fn wasm(name: &str, code: &Code, plugin: &Plugin) -> Value {
 }
 
 /// The filter as an element of `http_filters`; belongs right before the router.
-pub fn http_filter(name: &str, code: &Code, plugin: &Plugin) -> Value {
+pub fn http_filter(name: &str, code: &Code, plugin: &PluginConfig) -> Value {
     json!({ "name": name, "typed_config": wasm(name, code, plugin) })
 }

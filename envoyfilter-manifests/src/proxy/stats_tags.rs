@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use stats_core::stat_name::{BUILD_TAG_REGEXES, tag_regex};
 
-use crate::plugin::Plugin;
+use crate::plugin_config::PluginConfig;
 
 /// The bootstrap's `stats_config`: one rule for each label that the configuration can emit, and those of the build gauge.
-pub fn stats_config(plugin: &Plugin) -> Value {
+pub fn stats_config(plugin: &PluginConfig) -> Value {
     let labels = plugin.labels();
     let rules = labels
         .iter()

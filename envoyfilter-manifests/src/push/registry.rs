@@ -12,13 +12,13 @@ use super::hex_sha256;
 use super::image::Blob;
 
 /// Where an image goes.
-pub struct Registry {
+pub struct ImageRegistry {
     client: Client,
     to: Reference,
     auth: RegistryAuth,
 }
 
-impl Registry {
+impl ImageRegistry {
     /// Does not talk to it yet.
     pub fn new(to: &Reference, plain_http: bool) -> Result<Self> {
         crate::use_ring();

@@ -6,13 +6,13 @@ use stats_core::metrics::HttpMetric;
 
 use super::queries::{Queries, Selection};
 use crate::bundle::Document;
-use crate::plan::Plan;
+use crate::installation::Installation;
 
 const OF_A_POD: &str = "istio_requests_per_second";
 const OF_A_WORKLOAD: &str = "istio_workload_requests_per_second";
 
 /// Values of prometheus-adapter's Helm chart.
-pub fn adapter(plan: &Plan) -> Document {
+pub fn adapter(installation: &Installation) -> Document {
     let (namespace, workload) = (
         Label::DestinationWorkloadNamespace.name(),
         Label::DestinationWorkload.name(),
@@ -22,9 +22,9 @@ pub fn adapter(plan: &Plan) -> Document {
         namespace: { "resource": "namespace" },
         workload: { "group": "apps", "resource": "deployment" },
     });
-    let (url, port) = match plan.prometheus_url.rsplit_once(':') {
+    let (url, port) = match installation.prometheus_url.rsplit_once(':') {
         Some((url, port)) if port.parse::<u16>().is_ok() => (url, port),
-        _ => (plan.prometheus_url.as_str(), "80"),
+        _ => (installation.prometheus_url.as_str(), "80"),
     };
     Document::new(
         "helm upgrade --install prometheus-adapter prometheus-community/prometheus-adapter --values FILE\n\
@@ -33,8 +33,8 @@ pub fn adapter(plan: &Plan) -> Document {
             "prometheus": { "port": port.parse::<u16>().unwrap_or(80), "url": url },
             "rules": {
                 "custom": [
-                    rule(plan, OF_A_POD, &["namespace", "pod"], &pod),
-                    rule(plan, OF_A_WORKLOAD, &[namespace, workload], &deployment),
+                    rule(installation, OF_A_POD, &["namespace", "pod"], &pod),
+                    rule(installation, OF_A_WORKLOAD, &[namespace, workload], &deployment),
                 ],
                 "default": false,
             },
@@ -42,8 +42,8 @@ pub fn adapter(plan: &Plan) -> Document {
     )
 }
 
-fn rule(plan: &Plan, name: &str, labels: &[&str], overrides: &Value) -> Value {
-    let requests = Queries::of(plan).name(HttpMetric::RequestsTotal);
+fn rule(installation: &Installation, name: &str, labels: &[&str], overrides: &Value) -> Value {
+    let requests = Queries::of(installation).name(HttpMetric::RequestsTotal);
     let present = labels
         .iter()
         .fold(Selection::served(), |of, label| of.and(label, "!=", ""));
@@ -56,8 +56,8 @@ fn rule(plan: &Plan, name: &str, labels: &[&str], overrides: &Value) -> Value {
 }
 
 /// The autoscaler.
-pub fn hpa(plan: &Plan) -> Document {
-    let workload = &plan.workload;
+pub fn hpa(installation: &Installation) -> Document {
+    let workload = &installation.workload;
     let target =
         json!({ "averageValue": workload.requests_per_second.to_string(), "type": "AverageValue" });
     Document::new(

@@ -4,21 +4,21 @@ use serde_json::{Value, json};
 
 use super::queries::{Queries, Selection};
 use crate::bundle::Document;
-use crate::plan::Plan;
+use crate::installation::Installation;
 
 const SUCCESS_RATE: &str = "mixerless-success-rate";
 const DURATION: &str = "mixerless-request-duration";
 
 /// How Flagger asks; it fills in what stands in double braces.
-pub fn metric_templates(plan: &Plan) -> [Document; 2] {
+pub fn metric_templates(installation: &Installation) -> [Document; 2] {
     let canary = Selection::served().to_workload("{{ namespace }}", "{{ target }}");
-    let queries = Queries::of(plan);
+    let queries = Queries::of(installation);
     let template = |name: &str, query: String| -> Value {
         json!({
             "apiVersion": "flagger.app/v1beta1",
             "kind": "MetricTemplate",
-            "metadata": { "name": name, "namespace": plan.workload.namespace },
-            "spec": { "provider": { "address": plan.prometheus_url, "type": "prometheus" }, "query": query },
+            "metadata": { "name": name, "namespace": installation.workload.namespace },
+            "spec": { "provider": { "address": installation.prometheus_url, "type": "prometheus" }, "query": query },
         })
     };
     [
@@ -41,8 +41,8 @@ pub fn metric_templates(plan: &Plan) -> [Document; 2] {
 }
 
 /// The release: 10 percent more each minute up to 50, if 99 percent succeed and 99 percent take at most half a second.
-pub fn canary(plan: &Plan) -> Document {
-    let workload = &plan.workload;
+pub fn canary(installation: &Installation) -> Document {
+    let workload = &installation.workload;
     let metric = |name: &str, range: Value| -> Value {
         json!({
             "interval": "1m",

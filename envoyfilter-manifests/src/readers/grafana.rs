@@ -10,13 +10,13 @@ use stats_core::dimensions::{OVERFLOW, UNKNOWN};
 use stats_core::metrics::HttpMetric;
 
 use super::queries::{Queries, Selection, sum};
-use crate::plan::Plan;
+use crate::installation::Installation;
 
 const WINDOW: &str = "$__rate_interval";
 
 /// The dashboard, as Grafana imports it.
-pub fn dashboard(plan: &Plan) -> Result<String> {
-    let queries = Queries::of(plan);
+pub fn dashboard(installation: &Installation) -> Result<String> {
+    let queries = Queries::of(installation);
     let dashboard = json!({
         "editable": true,
         "panels": panels(&queries),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{prometheus, rules};
 use crate::bundle::Document;
-use crate::plan::{Mesh, Plan};
+use crate::installation::{Installation, Platform};
 
 const PROMETHEUS: &str = "prom/prometheus:v3.5.0";
 const THANOS: &str = "thanosio/thanos:v0.39.2";
@@ -19,14 +19,14 @@ const PROMETHEUS_PORT: u16 = 9090;
 const OBJECT_STORE: &str = "thanos-object-store";
 
 /// All objects of the layout, in the order in which they are applied.
-pub fn documents(plan: &Plan) -> Result<Vec<Document>> {
-    let namespace = monitoring_namespace(plan);
+pub fn documents(installation: &Installation) -> Result<Vec<Document>> {
+    let namespace = monitoring_namespace(installation);
     let layout = Layout { namespace };
     Ok(vec![
         layout.account(),
         Layout::role(),
         layout.role_binding(),
-        layout.config(plan)?,
+        layout.config(installation)?,
         layout.prometheus(),
         layout.headless("thanos-sidecar", "prometheus-ha"),
         layout.store(),
@@ -37,10 +37,10 @@ pub fn documents(plan: &Plan) -> Result<Vec<Document>> {
     ])
 }
 
-fn monitoring_namespace(plan: &Plan) -> String {
-    match plan.mesh {
-        Mesh::Istio { .. } => plan.namespace.clone(),
-        Mesh::EnvoyGateway { .. } | Mesh::Envoy { .. } => "monitoring".to_owned(),
+fn monitoring_namespace(installation: &Installation) -> String {
+    match installation.platform {
+        Platform::Istio { .. } => installation.namespace.clone(),
+        Platform::EnvoyGateway { .. } | Platform::Envoy { .. } => "monitoring".to_owned(),
     }
 }
 
@@ -87,12 +87,12 @@ impl Layout {
     }
 
     /// `$(POD_NAME)` is filled in by the sidecar's reloader: the two differ in nothing else.
-    fn config(&self, plan: &Plan) -> Result<Document> {
-        let labels = json!({ "cluster": plan.cluster, REPLICA: "$(POD_NAME)" });
-        let mut config = prometheus::value(plan, &labels);
+    fn config(&self, installation: &Installation) -> Result<Document> {
+        let labels = json!({ "cluster": installation.cluster, REPLICA: "$(POD_NAME)" });
+        let mut config = prometheus::value(installation, &labels);
         config["rule_files"] = json!(["/etc/prometheus/rules.yaml"]);
         let config = yaml_serde::to_string(&config)?;
-        let rules = yaml_serde::to_string(rules::rules(plan).object())?;
+        let rules = yaml_serde::to_string(rules::rules(installation).object())?;
         Ok(Document::new(
             "The configuration of both; each fills in its own name as replica.",
             json!({

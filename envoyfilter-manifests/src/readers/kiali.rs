@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::bundle::Document;
-use crate::plan::Plan;
+use crate::installation::Installation;
 
 /// Values of Kiali's Helm charts.
-pub fn values(plan: &Plan) -> Document {
+pub fn values(installation: &Installation) -> Document {
     Document::new(
         "Values of Kiali's Helm chart (kiali-server), and likewise the `spec` of its resource Kiali. It reads istio_* with\n\
          the standard labels, which is what the module makes; only Prometheus' address needs saying.",
@@ -16,9 +16,9 @@ pub fn values(plan: &Plan) -> Document {
                     "thanos_proxy": {
                         "enabled": false,
                         "retention_period": "7d",
-                        "scrape_interval": plan.scrape_interval,
+                        "scrape_interval": installation.scrape_interval,
                     },
-                    "url": plan.prometheus_url,
+                    "url": installation.prometheus_url,
                 },
             },
         }),

@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::queries::Queries;
 use crate::bundle::Document;
-use crate::plan::{Mesh, Plan};
+use crate::installation::{Installation, Platform};
 
 /// The whole configuration file.
-pub fn config(plan: &Plan) -> Document {
+pub fn config(installation: &Installation) -> Document {
     let document = Document::new(
         "Take over the jobs into your own configuration, or use the file as it is, with rules.yaml beside it.",
-        value(plan, &json!({ "cluster": plan.cluster })),
+        value(installation, &json!({ "cluster": installation.cluster })),
     );
-    if !matches!(plan.mesh, Mesh::Istio { .. }) {
+    if !matches!(installation.platform, Platform::Istio { .. }) {
         return document;
     }
     document
@@ -25,33 +25,33 @@ pub fn config(plan: &Plan) -> Document {
 }
 
 /// The same with other external labels.
-pub fn value(plan: &Plan, external_labels: &Value) -> Value {
+pub fn value(installation: &Installation, external_labels: &Value) -> Value {
     json!({
         "global": {
-            "evaluation_interval": plan.scrape_interval,
+            "evaluation_interval": installation.scrape_interval,
             "external_labels": external_labels,
-            "scrape_interval": plan.scrape_interval,
+            "scrape_interval": installation.scrape_interval,
         },
         "rule_files": ["rules.yaml"],
-        "scrape_configs": jobs(plan),
+        "scrape_configs": jobs(installation),
     })
 }
 
-fn jobs(plan: &Plan) -> Vec<Value> {
-    match &plan.mesh {
-        Mesh::Istio { .. } => vec![
+fn jobs(installation: &Installation) -> Vec<Value> {
+    match &installation.platform {
+        Platform::Istio { .. } => vec![
             pods(
-                plan,
+                installation,
                 "envoy-stats",
                 &[keep(
                     "__meta_kubernetes_pod_container_port_name",
                     ".*-envoy-prom",
                 )],
             ),
-            merged(plan),
+            merged(installation),
         ],
-        Mesh::EnvoyGateway { .. } => vec![pods(
-            plan,
+        Platform::EnvoyGateway { .. } => vec![pods(
+            installation,
             "envoy-gateway",
             &[
                 keep(
@@ -61,9 +61,9 @@ fn jobs(plan: &Plan) -> Vec<Value> {
                 keep("__meta_kubernetes_pod_container_port_number", "19001"),
             ],
         )],
-        Mesh::Envoy { scrape_targets } => vec![json!({
+        Platform::Envoy { scrape_targets } => vec![json!({
             "job_name": "envoy-stats",
-            "metric_relabel_configs": [ours(plan, "keep")],
+            "metric_relabel_configs": [ours(installation, "keep")],
             "metrics_path": "/stats/prometheus",
             "static_configs": [{ "targets": scrape_targets }],
         })],
@@ -71,20 +71,20 @@ fn jobs(plan: &Plan) -> Vec<Value> {
 }
 
 /// The proxies' own pages.
-fn pods(plan: &Plan, job: &str, relabel: &[Value]) -> Value {
+fn pods(installation: &Installation, job: &str, relabel: &[Value]) -> Value {
     let relabel: Vec<Value> = relabel.iter().cloned().chain(pod_labels()).collect();
     json!({
         "job_name": job,
         "kubernetes_sd_configs": [{ "role": "pod" }],
         // A proxy has thousands of series about itself; these are the ones about its traffic.
-        "metric_relabel_configs": [ours(plan, "keep")],
+        "metric_relabel_configs": [ours(installation, "keep")],
         "metrics_path": "/stats/prometheus",
         "relabel_configs": relabel,
     })
 }
 
 /// The page in which Istio's agent merges everything of a pod.
-fn merged(plan: &Plan) -> Value {
+fn merged(installation: &Installation) -> Value {
     let annotation = |name: &str| format!("__meta_kubernetes_pod_annotation_prometheus_io_{name}");
     let mut relabel = vec![
         keep(&annotation("scrape"), "true"),
@@ -110,7 +110,7 @@ fn merged(plan: &Plan) -> Value {
         "job_name": "istio-merged",
         "kubernetes_sd_configs": [{ "role": "pod" }],
         // Once is enough: two jobs with the same series would double every sum.
-        "metric_relabel_configs": [ours(plan, "drop"), named("drop", "envoy_.*")],
+        "metric_relabel_configs": [ours(installation, "drop"), named("drop", "envoy_.*")],
         "relabel_configs": relabel,
     })
 }
@@ -127,8 +127,8 @@ fn keep(label: &str, regex: &str) -> Value {
     json!({ "action": "keep", "regex": regex, "source_labels": [label] })
 }
 
-fn ours(plan: &Plan, action: &str) -> Value {
-    named(action, &format!("{}.*", Queries::of(plan).prefix()))
+fn ours(installation: &Installation, action: &str) -> Value {
+    named(action, &format!("{}.*", Queries::of(installation).prefix()))
 }
 
 fn named(action: &str, regex: &str) -> Value {

@@ -4,7 +4,7 @@
 use stats_core::dimensions::Label;
 use stats_core::metrics::HttpMetric;
 
-use crate::plan::Plan;
+use crate::installation::Installation;
 
 /// The bounds of the duration histogram without which thresholds and quantiles of the readers are guesses. 500 is the
 /// canary's limit.
@@ -15,7 +15,7 @@ pub const REQUIRED_BUCKETS: [&str; 9] =
 /// unimplemented, internal, unavailable, data loss.
 const FAILED_GRPC: &str = "2|4|12|13|14|15";
 
-/// Metric names with the prefix of a plan.
+/// Metric names with the prefix of an installation.
 #[derive(Clone, Debug)]
 pub struct Queries {
     prefix: String,
@@ -28,10 +28,10 @@ pub struct Selection {
 }
 
 impl Queries {
-    /// Questions about the metrics of this plan.
-    pub fn of(plan: &Plan) -> Self {
+    /// Questions about the metrics of this installation.
+    pub fn of(installation: &Installation) -> Self {
         Self {
-            prefix: plan.plugin.prefix(),
+            prefix: installation.plugin.prefix(),
         }
     }
 

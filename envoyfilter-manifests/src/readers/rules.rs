@@ -11,7 +11,7 @@ use stats_core::metrics::HttpMetric::{RequestBytes, RequestDuration, ResponseByt
 
 use super::queries::{Queries, Selection, sum};
 use crate::bundle::Document;
-use crate::plan::Plan;
+use crate::installation::Installation;
 
 /// What every aggregate keeps: who asked whom. Gone are pods, versions, principals, flags.
 const EDGE: [Label; 7] = [
@@ -34,14 +34,14 @@ const SERVED: [Label; 2] = [DestinationWorkload, DestinationWorkloadNamespace];
 const WINDOW: &str = "1m";
 
 /// The rule file.
-pub fn rules(plan: &Plan) -> Document {
+pub fn rules(installation: &Installation) -> Document {
     Document::new(
         format!(
             "Aggregates of {prefix}* by workload, without pods. For long retention keep these (workload:{prefix}.*) and let the\n\
              raw series go after days: by federation, by remote write, or in an object store of their own.",
-            prefix = Queries::of(plan).prefix()
+            prefix = Queries::of(installation).prefix()
         ),
-        groups(&Queries::of(plan)),
+        groups(&Queries::of(installation)),
     )
 }
 

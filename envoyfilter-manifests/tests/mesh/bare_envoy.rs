@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use harness::envoy::{ADMIN_SOCKET, Options};
+use harness::envoy::{ADMIN_SOCKET, EnvoyOptions};
 use harness::{App, Client, Envoy, Page, eventually, install};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,7 +51,7 @@ async fn envoy_accepts_what_envoy_gateway_merges_into_its_bootstrap() {
 
 #[tokio::test]
 async fn the_bootstrap_counts_requests_with_all_labels_and_shows_nothing_but_the_page() {
-    let proxy = Proxy::start(|_| {}).await;
+    let proxy = BareEnvoy::start(|_| {}).await;
     proxy.get("/version").await;
     let page = proxy
         .page_when("a request is counted", |page| {
@@ -90,7 +90,7 @@ async fn labels_of_ones_own_come_out_of_the_names_too() {
         "peer_unknown_reason": true,
         "stat_prefix": "mesh",
     });
-    let proxy = Proxy::configured(config, |_| {}).await;
+    let proxy = BareEnvoy::configured(config, |_| {}).await;
     proxy.get("/version").await;
     let counted = |page: &Page| !page.series("mesh_requests_total").is_empty();
     let page = proxy.page_when("a request is counted", counted).await;
@@ -120,14 +120,14 @@ async fn validate(bootstrap: &str) {
 }
 
 /// The generated bootstrap at work, on free ports, before an application that runs.
-pub struct Proxy {
+pub struct BareEnvoy {
     _app: App,
     _envoy: Envoy,
     pub traffic: std::net::SocketAddr,
     pub metrics: std::net::SocketAddr,
 }
 
-impl Proxy {
+impl BareEnvoy {
     /// Starts it with a change to the bootstrap.
     pub async fn start(change: impl FnOnce(&mut Value)) -> Self {
         Self::configured(json!({}), change).await
@@ -150,7 +150,9 @@ impl Proxy {
         endpoint(resources, 1)["socket_address"]["port_value"] = json!(app.address().port());
         bootstrap["stats_flush_interval"] = json!("0.1s");
         change(&mut bootstrap);
-        let envoy = Envoy::start(&bootstrap, &Options::default()).await.unwrap();
+        let envoy = Envoy::start(&bootstrap, &EnvoyOptions::default())
+            .await
+            .unwrap();
         Self {
             traffic: envoy.listener("inbound").await.unwrap(),
             metrics: envoy.listener("stats").await.unwrap(),

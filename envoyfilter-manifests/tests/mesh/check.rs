@@ -5,7 +5,7 @@ use std::process::Command;
 use harness::{Mesh, Roles};
 use serde_json::{Value, json};
 
-use crate::bare_envoy::Proxy;
+use crate::bare_envoy::BareEnvoy;
 use crate::support::{free_port, mixerless, run, texts};
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_mesh_in_order_is_well() {
 
 #[tokio::test]
 async fn labels_in_names_are_listed() {
-    let proxy = Proxy::start(|bootstrap| {
+    let proxy = BareEnvoy::start(|bootstrap| {
         let rules = bootstrap["stats_config"]["stats_tags"]
             .as_array_mut()
             .unwrap();
@@ -58,7 +58,7 @@ async fn labels_in_names_are_listed() {
 
 #[tokio::test]
 async fn all_labels_in_names_are_found_too() {
-    let proxy = Proxy::start(|bootstrap| {
+    let proxy = BareEnvoy::start(|bootstrap| {
         bootstrap.as_object_mut().unwrap().remove("stats_config");
     })
     .await;
@@ -73,7 +73,7 @@ async fn all_labels_in_names_are_found_too() {
 
 #[tokio::test]
 async fn callers_from_outside_the_mesh_are_unknown_peers() {
-    let proxy = Proxy::start(|_| {}).await;
+    let proxy = BareEnvoy::start(|_| {}).await;
     for _ in 0..3 {
         proxy.get("/version").await;
     }
@@ -92,7 +92,7 @@ async fn the_modules_own_reasons_are_passed_on_under_whatever_prefix() {
     let config = json!({ "peer_unknown_reason": true, "stat_prefix": "mesh" });
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), config.to_string()).unwrap();
-    let proxy = Proxy::configured(config, |_| {}).await;
+    let proxy = BareEnvoy::configured(config, |_| {}).await;
     proxy.get("/version").await;
     shows(&proxy, "mesh_request_duration_milliseconds_bucket").await;
 
@@ -124,7 +124,7 @@ async fn a_peer_with_mutual_tls_but_without_the_module_is_an_unknown_peer() {
 
 #[tokio::test]
 async fn a_proxy_that_does_not_know_itself_is_found() {
-    let proxy = Proxy::start(|bootstrap| {
+    let proxy = BareEnvoy::start(|bootstrap| {
         bootstrap["node"]
             .as_object_mut()
             .unwrap()
@@ -143,19 +143,19 @@ async fn a_port_on_which_nobody_serves_metrics_is_found() {
     let nobody = check(&free_port().to_string(), &[]).await;
     assert!(problem(&nobody, "no-stats-listener").starts_with("Nobody answers here: "));
 
-    let proxy = Proxy::start(|_| {}).await;
+    let proxy = BareEnvoy::start(|_| {}).await;
     let something_else = check(&proxy.traffic.to_string(), &[]).await;
     assert!(problem(&something_else, "no-stats-listener").contains("is not a proxy's metrics"));
 }
 
 #[tokio::test]
 async fn a_proxy_without_the_module_and_one_without_traffic_are_told_apart() {
-    let without_traffic = Proxy::start(|_| {}).await;
+    let without_traffic = BareEnvoy::start(|_| {}).await;
     shows(&without_traffic, "istio_build").await;
     let problem = only(&without_traffic, "no-metrics", &[]).await;
     assert!(problem.contains("has counted no request yet"), "{problem}");
 
-    let without_module = Proxy::start(|bootstrap| {
+    let without_module = BareEnvoy::start(|bootstrap| {
         http_filters(bootstrap).as_array_mut().unwrap().remove(0);
     })
     .await;
@@ -170,7 +170,7 @@ async fn series_near_the_limit_and_beyond_it_are_found() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), config.to_string()).unwrap();
     let flags = ["--plugin-config", file.path().to_str().unwrap()];
-    let proxy = Proxy::configured(config, |_| {}).await;
+    let proxy = BareEnvoy::configured(config, |_| {}).await;
 
     for code in 200..204 {
         proxy.get(&format!("/status/{code}")).await;
@@ -194,7 +194,7 @@ async fn series_near_the_limit_and_beyond_it_are_found() {
 /// No Envoy but Istio's has the native metrics; what matters is that another extension makes metrics of the same names.
 #[tokio::test]
 async fn metrics_made_twice_are_found() {
-    let proxy = Proxy::start(|bootstrap| {
+    let proxy = BareEnvoy::start(|bootstrap| {
         let tag = |name: &str, value: &str| json!({ "name": name, "value_format": value });
         let tags = [
             tag("reporter", "destination"),
@@ -224,7 +224,7 @@ async fn metrics_made_twice_are_found() {
 
 #[tokio::test]
 async fn a_histogram_without_the_bounds_that_readers_need_is_found() {
-    let proxy = Proxy::start(|bootstrap| {
+    let proxy = BareEnvoy::start(|bootstrap| {
         bootstrap["stats_config"]["histogram_bucket_settings"] =
             json!([{ "match": { "prefix": "wasmcustom" }, "buckets": [5, 10, 25, 50, 100, 1000, 5000] }]);
     })
@@ -239,7 +239,7 @@ async fn a_histogram_without_the_bounds_that_readers_need_is_found() {
 
 #[tokio::test]
 async fn people_get_words_and_what_makes_no_sense_is_an_error() {
-    let proxy = Proxy::start(|_| {}).await;
+    let proxy = BareEnvoy::start(|_| {}).await;
     proxy.get("/version").await;
     shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
     let mut command = mixerless();
@@ -286,7 +286,7 @@ async fn check(address: &str, flags: &[&str]) -> Vec<Value> {
 }
 
 /// The problem of a fault that must be the only one.
-async fn only(proxy: &Proxy, fault: &str, flags: &[&str]) -> String {
+async fn only(proxy: &BareEnvoy, fault: &str, flags: &[&str]) -> String {
     let findings = check(&proxy.metrics.to_string(), flags).await;
     assert_eq!(findings.len(), 1, "{findings:#?}");
     problem(&findings, fault)
@@ -299,7 +299,7 @@ fn problem(findings: &[Value], fault: &str) -> String {
     finding["problem"].as_str().unwrap().to_owned()
 }
 
-async fn shows(proxy: &Proxy, what: &str) {
+async fn shows(proxy: &BareEnvoy, what: &str) {
     let shown = harness::eventually(what, async || {
         Ok(proxy.text().await.contains(what).then_some(()))
     });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stats_core::dimensions::LABELS;
 use tempfile::TempDir;
 
-use crate::bare_envoy::Proxy;
+use crate::bare_envoy::BareEnvoy;
 use crate::support::{IMAGE, SHA256, manifests, objects, parse};
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_gateway_with_the_patched_in_filter_reports_as_source() {
         &ecds.path().join("gateway.json"),
         &install::module().unwrap(),
     );
-    let gateway = Proxy::start(|bootstrap| {
+    let gateway = BareEnvoy::start(|bootstrap| {
         let listener = &mut bootstrap["static_resources"]["listeners"][0];
         listener
             .as_object_mut()

@@ -10,7 +10,7 @@ use harness::{Client, eventually, install};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bare_envoy::Proxy;
+use crate::bare_envoy::BareEnvoy;
 use crate::support::{Server, free_port, mixerless, must, parse, run, texts};
 
 const USER: &str = "pusher";
@@ -169,7 +169,7 @@ async fn assert_runs(module: &Path) {
         fs::read(module).unwrap(),
         fs::read(install::module().unwrap()).unwrap()
     );
-    let proxy = Proxy::start(|bootstrap| {
+    let proxy = BareEnvoy::start(|bootstrap| {
         let filter =
             "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0";
         let filter = bootstrap.pointer_mut(filter).unwrap();

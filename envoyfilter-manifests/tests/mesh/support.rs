@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output};
 
 use anyhow::{Context, Result};
 use envoyfilter_manifests::bundle::Bundle;
+use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::manifests::generate;
-use envoyfilter_manifests::plan::Plan;
 use serde_json::Value;
 
 /// What somebody would write who pushed the module to a registry.
@@ -17,7 +17,7 @@ pub const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c
 /// The files for these settings.
 pub fn manifests(settings: Value) -> Bundle {
     let settings = serde_json::from_value(settings).unwrap();
-    generate(&Plan::new(&settings).unwrap()).unwrap()
+    generate(&Installation::new(&settings).unwrap()).unwrap()
 }
 
 /// The objects of a YAML file.

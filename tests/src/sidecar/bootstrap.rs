@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::stat_name;
 
-use super::{Roles, Side, SidecarBuilder, Tls};
+use super::{Roles, SidecarBuilder, Tls, TrafficListener};
 use crate::envoy::ADMIN_SOCKET;
 use crate::{SidecarDirection, install};
 
@@ -23,7 +23,7 @@ pub const METRICS: &str = "metrics";
 pub const ACCESS_LOG: &str = "access.log";
 
 /// The whole bootstrap, but for the admin section.
-pub(super) fn sidecar(sidecar: &SidecarBuilder, sides: &[Side]) -> Result<Value> {
+pub(super) fn sidecar(sidecar: &SidecarBuilder, sides: &[TrafficListener]) -> Result<Value> {
     let mut listeners = vec![metrics_listener(sidecar.metrics)];
     let mut clusters = vec![admin_cluster()];
     for side in sides {
@@ -165,8 +165,8 @@ fn filter_name(root_id: &str) -> String {
     }
 }
 
-fn traffic_listener(side: &Side) -> Result<Value> {
-    let &Side {
+fn traffic_listener(side: &TrafficListener) -> Result<Value> {
+    let &TrafficListener {
         listener, sidecar, ..
     } = side;
     let routes = json!({
@@ -292,8 +292,8 @@ fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
     sidecar.cluster_name.unwrap_or(of_service)
 }
 
-fn traffic_cluster(side: &Side) -> Value {
-    let &Side {
+fn traffic_cluster(side: &TrafficListener) -> Value {
+    let &TrafficListener {
         sidecar, endpoint, ..
     } = side;
     let endpoints: Vec<Value> = endpoint

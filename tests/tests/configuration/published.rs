@@ -2,7 +2,7 @@
 //! travel with it.
 
 use harness::client::request;
-use harness::{Mesh, Node, Roles, SidecarBuilder};
+use harness::{Mesh, ProxyNode, Roles, SidecarBuilder};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ async fn an_additional_label_travels_from_sidecar_to_sidecar() {
     });
     let mesh = Mesh::builder()
         .outbound(|sidecar| {
-            let node = Node::podinfo()
+            let node = ProxyNode::podinfo()
                 .label("team", "checkout")
                 .label("example.com/tier", "gold")
                 .label("secret", "not for peers");
@@ -109,7 +109,7 @@ async fn an_additional_label_travels_from_sidecar_to_sidecar() {
 
 #[tokio::test]
 async fn an_additional_label_is_sent_and_no_other() {
-    let node = Node::podinfo()
+    let node = ProxyNode::podinfo()
         .label("team", "checkout")
         .label("secret", "x");
     let sidecar = SidecarBuilder::outbound().node(node);

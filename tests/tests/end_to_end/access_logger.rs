@@ -1,12 +1,12 @@
 //! The module as an access logger, where there are no requests. That it makes the same series as a filter is in
 //! [`roles`](crate::roles), and that it counts each request once in [`accounting`](crate::accounting).
 
-use harness::envoy::Options;
+use harness::envoy::EnvoyOptions;
 use harness::sidecar::bootstrap::{
     METRICS, TRAFFIC, admin_cluster, cluster, file_logger, lb_endpoint, metrics_listener,
     module_logger, socket_address,
 };
-use harness::{App, Client, Envoy, Node, eventually};
+use harness::{App, Client, Envoy, ProxyNode, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_connection_is_no_request() {
     });
     let endpoint = lb_endpoint(&socket_address(app.address()));
     let configuration = json!({
-        "node": Node::podinfo().to_json(),
+        "node": ProxyNode::podinfo().to_json(),
         "static_resources": {
             "listeners": [metrics_listener(any_port), listener],
             "clusters": [admin_cluster(), cluster("app", &[endpoint])],

@@ -152,7 +152,11 @@ async fn a_service_without_hosts_is_counted_once_as_uh() {
         (SidecarBuilder::outbound(), outbound(&failed)),
         (SidecarBuilder::inbound(), inbound(&failed)),
     ] {
-        let sidecar = sidecar.upstream(Upstream::Nobody).start().await.unwrap();
+        let sidecar = sidecar
+            .upstream(Upstream::NoEndpoint)
+            .start()
+            .await
+            .unwrap();
 
         assert_eq!(
             client(&sidecar).await.get("/version").await.unwrap().status,

@@ -1,6 +1,6 @@
 //! The main job: ten requests of podinfo to podinfo, over mutual TLS, as the expected page shows them.
 
-use harness::{Mesh, Node, Page};
+use harness::{Mesh, Page, ProxyNode};
 use tokio::sync::OnceCell;
 
 use crate::expected::{self, CLUSTER, FAMILIES, Labels, assert_counted};
@@ -75,9 +75,9 @@ async fn a_histogram_has_the_buckets_that_dashboards_know() {
 
 #[tokio::test]
 async fn the_build_gauge_carries_the_proxys_version() {
-    let node = Node {
+    let node = ProxyNode {
         istio_version: "1.30.1-alpha.2".to_owned(),
-        ..Node::podinfo()
+        ..ProxyNode::podinfo()
     };
     let mesh = Mesh::builder()
         .inbound(|sidecar| sidecar.node(node))
@@ -111,17 +111,17 @@ async fn the_whole_page_is_the_golden_one() {
 
 #[tokio::test]
 async fn no_label_of_the_source_is_mistaken_for_one_of_the_destination() {
-    let cart = Node {
+    let cart = ProxyNode {
         service_account: "cart-sa".to_owned(),
         cluster: "east".to_owned(),
-        ..Node::new("shop", "cart")
+        ..ProxyNode::new("shop", "cart")
     };
-    let ledger = Node {
+    let ledger = ProxyNode {
         service_account: "ledger-sa".to_owned(),
         cluster: "west".to_owned(),
-        ..Node::new("bank", "ledger")
+        ..ProxyNode::new("bank", "ledger")
     };
-    let labelled = |node: Node| {
+    let labelled = |node: ProxyNode| {
         let name = node.workload.clone();
         node.label("app", &format!("{name}-app"))
             .label("version", &format!("{name}-v2"))

@@ -1,7 +1,7 @@
 //! The metadata exchange: peers tell each other who they are, and nobody else hears of it.
 
 use harness::client::request;
-use harness::{App, Client, Mesh, Node, Sidecar, SidecarBuilder, Upstream};
+use harness::{App, Client, Mesh, ProxyNode, Sidecar, SidecarBuilder, Upstream};
 use hyper::{HeaderMap, Method};
 
 use crate::expected::{assert_counted, inbound, outbound};
@@ -64,7 +64,7 @@ async fn a_client_that_exchanges_nothing_sees_nothing_of_what_the_application_fo
 #[tokio::test]
 async fn an_outbound_sidecar_sends_its_own_id_and_metadata_once_whatever_the_application_sent() {
     let app = App::start().await.unwrap();
-    let node = Node::podinfo()
+    let node = ProxyNode::podinfo()
         .label("version", "6.9")
         .label("team", "not for peers");
     let sidecar = SidecarBuilder::outbound()
@@ -88,12 +88,15 @@ async fn an_inbound_sidecar_introduces_itself_to_who_introduced_itself() {
 
     let mut both = peer::request_of("a-peer", peer::workload("shop", "cart"));
     *both.uri_mut() = format!("http://podinfo:9898{FORGING}").parse().unwrap();
-    assert_introduces(&client.send(both).await.unwrap().headers, &Node::podinfo());
+    assert_introduces(
+        &client.send(both).await.unwrap().headers,
+        &ProxyNode::podinfo(),
+    );
 
     let mut id_only = peer::request_of("a-peer", "");
     id_only.headers_mut().remove(METADATA);
     let response = client.send(id_only).await.unwrap();
-    assert_eq!(response.headers[ID], Node::podinfo().id());
+    assert_eq!(response.headers[ID], ProxyNode::podinfo().id());
     assert!(!response.headers.contains_key(METADATA));
 
     app.requests()
@@ -188,14 +191,14 @@ fn assert_silent(headers: &HeaderMap) {
 }
 
 /// Asserts that both headers are there once each, and say what the exchange says of that node.
-fn assert_introduces(headers: &HeaderMap, node: &Node) {
+fn assert_introduces(headers: &HeaderMap, node: &ProxyNode) {
     let ids: Vec<_> = headers.get_all(ID).iter().collect();
     assert_eq!(ids, [node.id().as_str()]);
     let metadata: Vec<_> = headers.get_all(METADATA).iter().collect();
     assert_eq!(metadata.len(), 1);
     let said = peer::decode(metadata[0]);
 
-    let Node {
+    let ProxyNode {
         pod,
         namespace,
         workload,

@@ -6,7 +6,7 @@ use harness::{Mesh, Response};
 use stats_core::dimensions::{LABELS, Label, Reporter};
 use stats_core::registry::ENVOY_BOUNDS;
 
-use super::{REQUESTS, Side};
+use super::{REQUESTS, SidecarReport};
 
 /// The counter.
 pub const REQUESTS_TOTAL: &str = "istio_requests_total";
@@ -25,8 +25,8 @@ pub struct Check {
 }
 
 /// What a sidecar reports.
-pub fn side(side: &Side) -> Vec<Check> {
-    let reporter = side.reporter.name();
+pub fn report(report: &SidecarReport) -> Vec<Check> {
+    let reporter = report.reporter.name();
     let claims = [
         format!("one {REQUESTS_TOTAL} series, and it counts {REQUESTS}"),
         format!("its {} labels have the expected values", Label::ALL.len()),
@@ -36,13 +36,13 @@ pub fn side(side: &Side) -> Vec<Check> {
     ];
     let duration = |part| format!("{DURATION}_{part}");
     let results = [
-        is_counted(side, REQUESTS_TOTAL),
-        has_labels(side, REQUESTS_TOTAL),
-        is_counted(side, &duration("count")),
+        is_counted(report, REQUESTS_TOTAL),
+        has_labels(report, REQUESTS_TOTAL),
+        is_counted(report, &duration("count")),
         ["bucket", "sum", "count"]
             .iter()
-            .try_for_each(|part| has_labels(side, &duration(part))),
-        has_buckets(side),
+            .try_for_each(|part| has_labels(report, &duration(part))),
+        has_buckets(report),
     ];
     let checks = claims.into_iter().zip(results);
     checks
@@ -114,19 +114,19 @@ fn bounds() -> Vec<String> {
     bounds.chain(["+Inf".to_owned()]).collect()
 }
 
-fn is_counted(side: &Side, name: &str) -> Result<()> {
-    let samples = side.page.series(name);
+fn is_counted(report: &SidecarReport, name: &str) -> Result<()> {
+    let samples = report.page.series(name);
     let values: Vec<String> = samples.iter().map(|one| one.value.to_string()).collect();
     expect("value", &[REQUESTS.to_string()], &values)
 }
 
 /// Whether all samples of that name have the expected labels and no others, but for a bucket's bound.
-fn has_labels(side: &Side, name: &str) -> Result<()> {
-    let samples = side.page.series(name);
+fn has_labels(report: &SidecarReport, name: &str) -> Result<()> {
+    let samples = report.page.series(name);
     ensure!(!samples.is_empty(), "there is no {name}");
     samples
         .into_iter()
-        .try_for_each(|sample| sample_has_labels(sample, side.reporter))
+        .try_for_each(|sample| sample_has_labels(sample, report.reporter))
 }
 
 fn sample_has_labels(sample: &Sample, reporter: Reporter) -> Result<()> {
@@ -142,8 +142,8 @@ fn sample_has_labels(sample: &Sample, reporter: Reporter) -> Result<()> {
     expect("other labels", &[], &others)
 }
 
-fn has_buckets(side: &Side) -> Result<()> {
-    let buckets = side.page.series(&format!("{DURATION}_bucket"));
+fn has_buckets(report: &SidecarReport) -> Result<()> {
+    let buckets = report.page.series(&format!("{DURATION}_bucket"));
     let bound = |bucket: &&Sample| bucket.label("le").map(str::to_owned);
     let found: Vec<String> = buckets.iter().filter_map(bound).collect();
     expect("bounds", &bounds(), &found)?;
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     /// A page as the application's sidecar serves it, with one label changed.
-    fn page(changed: &str, value: &str) -> Side {
+    fn page(changed: &str, value: &str) -> SidecarReport {
         let label = |label: Label| match label.name() {
             name if name == changed => format!("{name}={value:?}"),
             name => format!("{name}={:?}", expected(label, Reporter::Destination)),
@@ -206,7 +206,7 @@ mod tests {
         ];
         let bucket = |bound| format!("{DURATION}_bucket{{{labels},le=\"{bound}\"}} 10");
         lines.extend(bounds().into_iter().map(bucket));
-        Side {
+        SidecarReport {
             reporter: Reporter::Destination,
             sidecar: "",
             address: String::new(),
@@ -214,8 +214,8 @@ mod tests {
         }
     }
 
-    fn problems(page: &Side) -> Vec<String> {
-        let checks = side(page).into_iter();
+    fn problems(page: &SidecarReport) -> Vec<String> {
+        let checks = report(page).into_iter();
         checks
             .filter_map(|check| check.result.err().map(|error| error.to_string()))
             .collect()
@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn an_empty_page_fails_every_check() {
-        let mut side = page("", "");
-        side.page = Page::default();
-        assert_eq!(problems(&side).len(), 5);
+        let mut report = page("", "");
+        report.page = Page::default();
+        assert_eq!(problems(&report).len(), 5);
     }
 }

@@ -6,7 +6,7 @@ use harness::page::Sample;
 use stats_core::dimensions::Label;
 
 use super::check::{Check, DURATION, REQUESTS_TOTAL};
-use super::{APPLICATIONS, CLIENTS, Side};
+use super::{APPLICATIONS, CLIENTS, SidecarReport};
 
 /// No line is longer, unless a single label is.
 const WIDTH: usize = 100;
@@ -83,16 +83,19 @@ const GROUPS: [Group; 6] = [
 ];
 
 /// What one sidecar reports.
-pub fn side(side: &Side) {
-    for sample in side.page.series(REQUESTS_TOTAL) {
+pub fn report(report: &SidecarReport) {
+    for sample in report.page.series(REQUESTS_TOTAL) {
         let reporter = sample.label(Label::Reporter.name()).unwrap_or_default();
-        let whose = format!("reporter={reporter}: {}, {}", side.sidecar, side.address);
+        let whose = format!(
+            "reporter={reporter}: {}, {}",
+            report.sidecar, report.address
+        );
         print_heading(REQUESTS_TOTAL, sample.value, &whose);
         for group in &GROUPS {
             print_group(group, sample);
         }
     }
-    print_durations(side);
+    print_durations(report);
 }
 
 /// One line, and a second one with what is wrong.
@@ -173,11 +176,11 @@ fn wrapped(words: impl Iterator<Item = String>, width: usize) -> Vec<String> {
     lines
 }
 
-fn print_durations(side: &Side) {
-    let value = |part| side.page.sum(&format!("{DURATION}_{part}"), &[]);
+fn print_durations(report: &SidecarReport) {
+    let value = |part| report.page.sum(&format!("{DURATION}_{part}"), &[]);
     let (count, sum) = (value("count"), value("sum"));
     print_heading(DURATION, count, &format!("{sum:.1} ms in all"));
-    let columns = columns(&side.page.series(&format!("{DURATION}_bucket")));
+    let columns = columns(&report.page.series(&format!("{DURATION}_bucket")));
     let row = |cell: fn(&Column) -> &str| -> String {
         let cells = columns.iter().map(|column| {
             let widths = [&column.bound, &column.count].map(|text| measure_text_width(text));

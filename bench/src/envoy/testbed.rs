@@ -1,8 +1,8 @@
-//! One Envoy with a listener for each subject, ten copies of it in the listener's chain, and another
+//! One Envoy with a listener for each variant, ten copies of it in the listener's chain, and another
 //! Envoy behind it that answers. Measures CPU time of the first: of all its threads, so that nothing
 //! hides in one that is not a worker.
 //!
-//! Not here: what the subjects are, and what is made of their costs.
+//! Not here: what the variants are, and what is made of their costs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,21 +10,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::envoy::Options;
+use harness::envoy::EnvoyOptions;
 use harness::sidecar::bootstrap::{
     cluster, http_connection_manager, istio_metadata, lb_endpoint, router, socket_address,
     stats_config,
 };
-use harness::{Envoy, Node, Page, SidecarDirection};
+use harness::{Envoy, Page, ProxyNode, SidecarDirection};
 use serde_json::{Value, json};
 use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 
 use super::load::{Clients, PEER_ID, PEER_METADATA, Requests};
-use super::subject::{COUNTERS, Subject};
+use super::variant::{COUNTERS, Variant};
 use crate::peers;
 use crate::report;
 
-/// How many copies of a subject a chain has.
+/// How many copies of a variant a chain has.
 pub const COPIES: u32 = 10;
 /// Rounds before those that count: Envoy, V8 and the kernel settle.
 const WARM_UP_ROUNDS: u32 = 3;
@@ -33,12 +33,12 @@ const CONNECTIONS: usize = 4;
 /// What a request leaves to be done when its response is out is done by then.
 const SETTLE: Duration = Duration::from_millis(3);
 
-/// What a fleet is like beside its subjects.
+/// What a testbed is like beside its variants.
 #[derive(Clone, Debug)]
-pub struct Terrain {
+pub struct TestbedSetup {
     /// Which way requests go.
     pub direction: SidecarDirection,
-    /// Copies of each subject.
+    /// Copies of each variant.
     pub copies: u32,
     /// Whether the cluster's metadata names its service; where not, the request's authority does.
     pub service_is_known: bool,
@@ -48,7 +48,7 @@ pub struct Terrain {
     pub label_rules: bool,
 }
 
-impl Terrain {
+impl TestbedSetup {
     /// That of a service known to the mesh, called by one peer.
     pub fn usual(direction: SidecarDirection) -> Self {
         Self {
@@ -64,49 +64,49 @@ impl Terrain {
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Fleets, one after the other: where things happen to lie in memory makes one Envoy faster
+    /// Testbeds, one after the other: where things happen to lie in memory makes one Envoy faster
     /// than the next for as long as it runs.
-    pub fleets: u32,
-    /// Rounds; in each, every subject has one burst.
+    pub envoys: u32,
+    /// Rounds; in each, every variant has one burst.
     pub rounds: u32,
     /// Requests in a burst.
     pub burst: u32,
 }
 
-/// What each subject costs by its name: microseconds of CPU time per request and copy.
+/// What each variant costs by its name: microseconds of CPU time per request and copy.
 pub type Costs = BTreeMap<String, f64>;
 
 /// The Envoys at work.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct Testbed {
     envoy: Envoy,
     _upstream: Envoy,
-    subjects: Vec<Subject>,
+    variants: Vec<Variant>,
     listeners: Vec<Clients>,
     copies: u32,
 }
 
-impl Fleet {
+impl Testbed {
     /// Starts the Envoys and connects to the listeners.
     ///
     /// # Errors
     /// When one does not start.
-    pub async fn start(terrain: &Terrain, subjects: &[Subject]) -> Result<Self> {
+    pub async fn start(setup: &TestbedSetup, variants: &[Variant]) -> Result<Self> {
         let upstream = Envoy::start(&upstream(), &options()).await?;
         let upstream_address = upstream.listener(UPSTREAM).await?;
-        let bootstrap = terrain.bootstrap(subjects, upstream_address);
+        let bootstrap = setup.bootstrap(variants, upstream_address);
         let envoy = Envoy::start(&bootstrap, &options()).await?;
         let mut listeners = Vec::new();
-        for nth in 0..subjects.len() {
+        for nth in 0..variants.len() {
             let address = envoy.listener(&listener_name(nth)).await?;
             listeners.push(Clients::connect(address, CONNECTIONS).await?);
         }
         Ok(Self {
             envoy,
             _upstream: upstream,
-            subjects: subjects.to_vec(),
+            variants: variants.to_vec(),
             listeners,
-            copies: terrain.copies,
+            copies: setup.copies,
         })
     }
 
@@ -115,52 +115,52 @@ impl Fleet {
         &self.envoy
     }
 
-    /// The connections to a subject's listener.
+    /// The connections to a variant's listener.
     ///
     /// # Errors
-    /// When there are not so many subjects.
-    pub fn clients(&mut self, subject: usize) -> Result<&mut Clients> {
+    /// When there are not so many variants.
+    pub fn clients(&mut self, variant: usize) -> Result<&mut Clients> {
         self.listeners
-            .get_mut(subject)
-            .context("a subject of this fleet")
+            .get_mut(variant)
+            .context("a variant of this testbed")
     }
 
-    /// What each subject costs: the lower quartile of its bursts without that of its baseline's.
+    /// What each variant costs: the lower quartile of its bursts without that of its baseline's.
     /// What else the machine does only ever makes a burst dearer.
     ///
     /// # Errors
     /// When a request fails.
     pub async fn costs(&mut self, requests: &Requests, effort: Effort) -> Result<Costs> {
-        let mut bursts = vec![Vec::new(); self.subjects.len()];
+        let mut bursts = vec![Vec::new(); self.variants.len()];
         for round in 0..WARM_UP_ROUNDS + effort.rounds {
-            let mut order: Vec<usize> = (0..self.subjects.len()).collect();
+            let mut order: Vec<usize> = (0..self.variants.len()).collect();
             fastrand::shuffle(&mut order);
-            for subject in order {
-                let burst = self.burst(subject, requests, effort.burst).await?;
+            for variant in order {
+                let burst = self.burst(variant, requests, effort.burst).await?;
                 if round >= WARM_UP_ROUNDS {
-                    bursts[subject].push(burst);
+                    bursts[variant].push(burst);
                 }
             }
         }
-        let names = self.subjects.iter().map(|subject| &*subject.name);
+        let names = self.variants.iter().map(|variant| &*variant.name);
         let quartiles = bursts.iter().map(|bursts| report::lower_quartile(bursts));
         let whole: BTreeMap<&str, f64> = names.zip(quartiles).collect();
-        let cost = |subject: &Subject| {
-            let without = whole.get(subject.without?)?;
-            let cost = (whole.get(&*subject.name)? - without) / f64::from(self.copies);
-            Some((subject.name.clone(), cost))
+        let cost = |variant: &Variant| {
+            let without = whole.get(variant.without?)?;
+            let cost = (whole.get(&*variant.name)? - without) / f64::from(self.copies);
+            Some((variant.name.clone(), cost))
         };
-        Ok(self.subjects.iter().filter_map(cost).collect())
+        Ok(self.variants.iter().filter_map(cost).collect())
     }
 
-    /// Envoy's CPU time per request of a burst through a subject's chain, in microseconds.
+    /// Envoy's CPU time per request of a burst through a variant's chain, in microseconds.
     ///
     /// # Errors
     /// When a request fails.
-    pub async fn burst(&mut self, subject: usize, requests: &Requests, count: u32) -> Result<f64> {
+    pub async fn burst(&mut self, variant: usize, requests: &Requests, count: u32) -> Result<f64> {
         tokio::time::sleep(SETTLE).await;
         let before = cpu_time(self.envoy.pid())?;
-        self.clients(subject)?.burst(requests, count).await?;
+        self.clients(variant)?.burst(requests, count).await?;
         tokio::time::sleep(SETTLE).await;
         let spent = cpu_time(self.envoy.pid())?.saturating_sub(before);
         Ok(spent.as_secs_f64() * 1e6 / f64::from(count))
@@ -181,14 +181,14 @@ impl Fleet {
         let path = "/stats/prometheus?usedonly&filter=(requests_total|bench_probe_total)";
         let page = Page::parse(&self.envoy.admin_get(path).await?.text())?;
         for counter in COUNTERS {
-            let sent = |of: &dyn Fn(&Subject) -> bool| -> u32 {
-                let subjects = self.subjects.iter().zip(&self.listeners);
-                let of = subjects.filter(|(subject, _)| of(subject));
+            let sent = |of: &dyn Fn(&Variant) -> bool| -> u32 {
+                let variants = self.variants.iter().zip(&self.listeners);
+                let of = variants.filter(|(variant, _)| of(variant));
                 of.map(|(_, clients)| clients.sent() * self.copies).sum()
             };
-            let expected = sent(&|subject| subject.counter == Some(counter));
+            let expected = sent(&|variant| variant.counter == Some(counter));
             // What another module counts is its own affair, and it may be under the same name.
-            let more = sent(&|subject| subject.without.is_some() && subject.counter.is_none());
+            let more = sent(&|variant| variant.without.is_some() && variant.counter.is_none());
             let found = sum(&page, counter);
             ensure!(
                 (f64::from(expected)..=f64::from(expected + more)).contains(&found),
@@ -225,40 +225,40 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
 const UPSTREAM: &str = "upstream";
 
 /// How the Envoys run.
-pub(super) fn options() -> Options {
-    Options {
+pub(super) fn options() -> EnvoyOptions {
+    EnvoyOptions {
         log_level: "warning".to_owned(),
-        ..Options::default()
+        ..EnvoyOptions::default()
     }
 }
 
 /// Where nobody answers, for an Envoy that is not asked anything.
 pub(super) const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
-impl Terrain {
+impl TestbedSetup {
     /// The measured Envoy's bootstrap.
-    pub(super) fn bootstrap(&self, subjects: &[Subject], upstream: SocketAddr) -> Value {
+    pub(super) fn bootstrap(&self, variants: &[Variant], upstream: SocketAddr) -> Value {
         let mut cluster = cluster(self.cluster(), &[lb_endpoint(&socket_address(upstream))]);
         if self.service_is_known {
             let service = json!({ "host": "podinfo.test.svc.cluster.local", "name": "podinfo", "namespace": "test" });
             cluster["metadata"] = istio_metadata(&json!({ "services": [service] }));
         }
         let node = match self.direction {
-            SidecarDirection::Inbound => Node::podinfo(),
-            SidecarDirection::Outbound => Node::new("shop", "cart"),
+            SidecarDirection::Inbound => ProxyNode::podinfo(),
+            SidecarDirection::Outbound => ProxyNode::new("shop", "cart"),
         };
-        let listener = |(nth, subject)| listener(self, nth, subject);
+        let listener = |(nth, variant)| listener(self, nth, variant);
         let mut bootstrap = json!({
             "node": node.to_json(),
             // Merging histograms is no part of a request, and would fall on some bursts only.
             "stats_flush_interval": "299s",
             "static_resources": {
-                "listeners": subjects.iter().enumerate().map(listener).collect::<Vec<_>>(),
+                "listeners": variants.iter().enumerate().map(listener).collect::<Vec<_>>(),
                 "clusters": [cluster],
             },
         });
         if self.label_rules {
-            let added = subjects.iter().flat_map(|subject| subject.added_labels);
+            let added = variants.iter().flat_map(|variant| variant.added_labels);
             let added: Vec<String> = added.map(|&label| label.to_owned()).collect();
             bootstrap["stats_config"] = stats_config(&added);
         }
@@ -281,7 +281,7 @@ impl Terrain {
                 format!("%REQ({PEER_METADATA})%"),
             )
         } else {
-            peers::introduction(0)
+            peers::headers(0)
         };
         let set = |key: &str, value: &str| {
             json!({ "append": {
@@ -304,10 +304,10 @@ impl Terrain {
 }
 
 fn listener_name(nth: usize) -> String {
-    format!("subject_{nth}")
+    format!("variant_{nth}")
 }
 
-fn listener(terrain: &Terrain, nth: usize, subject: &Subject) -> Value {
+fn listener(setup: &TestbedSetup, nth: usize, variant: &Variant) -> Value {
     let routes = json!({
         "name": "traffic",
         "virtual_hosts": [{
@@ -316,30 +316,29 @@ fn listener(terrain: &Terrain, nth: usize, subject: &Subject) -> Value {
             "routes": [{
                 "name": "default",
                 "match": { "prefix": "/" },
-                "route": { "cluster": terrain.cluster(), "timeout": "0s" },
+                "route": { "cluster": setup.cluster(), "timeout": "0s" },
             }],
         }],
     });
-    let introduction = [terrain.introduction()];
-    let (in_front, behind): (&[Value], &[Value]) = match terrain.direction {
+    let introduction = [setup.introduction()];
+    let (in_front, behind): (&[Value], &[Value]) = match setup.direction {
         SidecarDirection::Inbound => (&introduction, &[]),
         // Responses pass the chain from its end.
         SidecarDirection::Outbound => (&[], &introduction),
     };
-    let mut filters = [in_front, &subject.in_front, behind].concat();
-    for _ in 0..terrain.copies {
-        filters.extend([in_front, &subject.filters, behind].concat());
+    let mut filters = [in_front, &variant.in_front, behind].concat();
+    for _ in 0..setup.copies {
+        filters.extend([in_front, &variant.filters, behind].concat());
     }
     filters.push(router());
     let mut manager = http_connection_manager("traffic", &routes, &filters);
-    manager["typed_config"]["access_log"] =
-        vec![subject.loggers.as_slice(); terrain.copies as usize]
-            .concat()
-            .into();
+    manager["typed_config"]["access_log"] = vec![variant.loggers.as_slice(); setup.copies as usize]
+        .concat()
+        .into();
     json!({
         "name": listener_name(nth),
         "address": any_port(),
-        "traffic_direction": terrain.direction.of_listener(),
+        "traffic_direction": setup.direction.of_listener(),
         "filter_chains": [{ "filters": [manager] }],
     })
 }

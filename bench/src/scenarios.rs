@@ -48,8 +48,8 @@ pub const STATS_ALONE: Scenario = Scenario {
 };
 
 /// Inbound, with everything on that costs something.
-pub const EXTRAS: Scenario = Scenario {
-    name: "with extras",
+pub const EVERY_OPTION: Scenario = Scenario {
+    name: "every option",
     configuration: r#"{
         "metrics": [{"dimensions": {"method": "request.method", "path": "request.url_path"}}],
         "extra_metrics": [
@@ -70,14 +70,14 @@ pub const BY_AUTHORITY: Scenario = Scenario {
 };
 
 /// Inbound, with room for one peer only: each other one is decoded anew.
-pub const FORGETFUL: Scenario = Scenario {
-    name: "forgetful",
+pub const ONE_CACHED_PEER: Scenario = Scenario {
+    name: "one cached peer",
     configuration: r#"{"max_peer_cache_size": 1}"#,
     ..INBOUND
 };
 
 /// The steady requests that benchmarks compare.
-pub const STEADY: [Scenario; 4] = [INBOUND, OUTBOUND, STATS_ALONE, EXTRAS];
+pub const STEADY: [Scenario; 4] = [INBOUND, OUTBOUND, STATS_ALONE, EVERY_OPTION];
 
 impl Scenario {
     /// A worker of the core, warm.

@@ -6,12 +6,12 @@ use stats_core::metrics::PREFIX;
 
 use crate::istio_version::IstioVersion;
 use crate::module_source::{ModuleSource, sha256};
-use crate::plugin::Plugin;
+use crate::plugin_config::PluginConfig;
 use crate::settings::{Method, Native, Settings, Target};
 
 /// Everything that the files depend on.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Installation {
     /// Where proxies get the module from.
     pub source: ModuleSource,
     /// What they check: the manifest's digest for an image, the file's for a web server.
@@ -19,13 +19,13 @@ pub struct Plan {
     /// The secret with which Istio pulls the image.
     pub image_pull_secret: Option<String>,
     /// The module's configuration.
-    pub plugin: Plugin,
+    pub plugin: PluginConfig,
     /// What the proxies belong to, with what only they have.
-    pub mesh: Mesh,
+    pub platform: Platform,
     /// Where the resources of the mesh or the gateway live.
     pub namespace: String,
     /// The workload that is scaled and released by its metrics.
-    pub workload: Workload,
+    pub workload: ScaledWorkload,
     /// Where readers find Prometheus.
     pub prometheus_url: String,
     /// How often it scrapes.
@@ -36,7 +36,7 @@ pub struct Plan {
 
 /// What the proxies belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mesh {
+pub enum Platform {
     /// An Istio mesh.
     Istio {
         /// Its version.
@@ -60,7 +60,7 @@ pub enum Mesh {
 
 /// A deployment with a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Workload {
+pub struct ScaledWorkload {
     /// Its name.
     pub name: String,
     /// Its namespace.
@@ -71,24 +71,24 @@ pub struct Workload {
     pub requests_per_second: u32,
 }
 
-impl Plan {
+impl Installation {
     /// Checks settings and fills in what they leave open.
     ///
     /// # Errors
     /// On the first setting that is wrong, or does not fit the others; the error names it and says what to do.
     pub fn new(settings: &Settings) -> Result<Self> {
-        let mesh = mesh(settings)?;
-        let source = source(settings, &mesh)?;
-        let namespace = match mesh {
-            Mesh::EnvoyGateway { .. } => "default",
-            Mesh::Istio { .. } | Mesh::Envoy { .. } => "istio-system",
+        let platform = platform(settings)?;
+        let source = source(settings, &platform)?;
+        let namespace = match platform {
+            Platform::EnvoyGateway { .. } => "default",
+            Platform::Istio { .. } | Platform::Envoy { .. } => "istio-system",
         };
         Ok(Self {
             sha256: checksum(settings, &source)?,
             source,
             image_pull_secret: settings.image_pull_secret.clone(),
-            plugin: plugin(settings, &mesh)?,
-            mesh,
+            plugin: plugin(settings, &platform)?,
+            platform,
             namespace: name("--namespace", settings.namespace.as_deref(), namespace)?,
             workload: workload(settings)?,
             prometheus_url: prometheus_url(settings)?,
@@ -98,7 +98,7 @@ impl Plan {
     }
 }
 
-fn mesh(settings: &Settings) -> Result<Mesh> {
+fn platform(settings: &Settings) -> Result<Platform> {
     let target = settings.target.unwrap_or(Target::Istio);
     let reject = |given: bool, flag: &str, wanted: &str| {
         ensure!(
@@ -126,10 +126,10 @@ fn mesh(settings: &Settings) -> Result<Mesh> {
     }
     Ok(match target {
         Target::Istio => istio(settings)?,
-        Target::EnvoyGateway => Mesh::EnvoyGateway {
+        Target::EnvoyGateway => Platform::EnvoyGateway {
             gateway: name("--gateway", settings.gateway.as_deref(), "eg")?,
         },
-        Target::Envoy => Mesh::Envoy {
+        Target::Envoy => Platform::Envoy {
             scrape_targets: settings
                 .scrape_target
                 .clone()
@@ -138,7 +138,7 @@ fn mesh(settings: &Settings) -> Result<Mesh> {
     })
 }
 
-fn istio(settings: &Settings) -> Result<Mesh> {
+fn istio(settings: &Settings) -> Result<Platform> {
     let version = match &settings.istio_version {
         Some(version) => version.parse()?,
         None => IstioVersion::DEFAULT,
@@ -157,28 +157,30 @@ fn istio(settings: &Settings) -> Result<Mesh> {
         native == Native::SideBySide || settings.stat_prefix.is_none(),
         "--stat-prefix is for `--native side-by-side`: dashboards know the metrics as istio_*"
     );
-    Ok(Mesh::Istio {
+    Ok(Platform::Istio {
         version,
         method,
         native,
     })
 }
 
-fn source(settings: &Settings, mesh: &Mesh) -> Result<ModuleSource> {
+fn source(settings: &Settings, platform: &Platform) -> Result<ModuleSource> {
     let Some(image) = &settings.image else {
         bail!("--image is missing: say where the module is, as `mixerless push` prints it");
     };
     let source = ModuleSource::parse(image)?;
-    match (mesh, &source) {
-        (Mesh::Envoy { .. }, ModuleSource::Oci { .. } | ModuleSource::Http { .. }) => bail!(
+    match (platform, &source) {
+        (Platform::Envoy { .. }, ModuleSource::Oci { .. } | ModuleSource::Http { .. }) => bail!(
             "--image: an Envoy of its own cannot pull {source}: unpack the module beside it, and write the path of the file"
         ),
-        (Mesh::EnvoyGateway { .. }, ModuleSource::File { .. }) => {
+        (Platform::EnvoyGateway { .. }, ModuleSource::File { .. }) => {
             bail!(
                 "--image: Envoy Gateway does not take files: write oci:// or https://, not {source}"
             )
         }
-        (Mesh::Istio { .. }, ModuleSource::File { .. }) if settings.image_pull_secret.is_some() => {
+        (Platform::Istio { .. }, ModuleSource::File { .. })
+            if settings.image_pull_secret.is_some() =>
+        {
             bail!("--image-pull-secret: {source} is not pulled from anywhere: leave the secret out")
         }
         _ => Ok(source),
@@ -211,15 +213,15 @@ fn checksum(settings: &Settings, source: &ModuleSource) -> Result<Option<String>
     }
 }
 
-fn plugin(settings: &Settings, mesh: &Mesh) -> Result<Plugin> {
+fn plugin(settings: &Settings, platform: &Platform) -> Result<PluginConfig> {
     let plugin = match &settings.plugin_config {
-        Some(setting) => Plugin::from_setting(setting)?,
-        None => Plugin::default(),
+        Some(setting) => PluginConfig::from_setting(setting)?,
+        None => PluginConfig::default(),
     };
-    let Mesh::Istio {
+    let Platform::Istio {
         native: Native::SideBySide,
         ..
-    } = mesh
+    } = platform
     else {
         return Ok(plugin);
     };
@@ -242,13 +244,13 @@ fn plugin(settings: &Settings, mesh: &Mesh) -> Result<Plugin> {
     Ok(plugin)
 }
 
-fn workload(settings: &Settings) -> Result<Workload> {
+fn workload(settings: &Settings) -> Result<ScaledWorkload> {
     let requests_per_second = settings.requests_per_second.unwrap_or(10);
     ensure!(
         requests_per_second > 0,
         "--requests-per-second: a pod has to serve at least 1"
     );
-    Ok(Workload {
+    Ok(ScaledWorkload {
         name: name("--workload", settings.workload.as_deref(), "podinfo")?,
         namespace: name(
             "--workload-namespace",
@@ -313,16 +315,16 @@ mod tests {
 
     const IMAGE: &str = "oci://registry.example/mixerless:1";
 
-    fn plan(settings: &Value) -> Result<Plan> {
-        Plan::new(&serde_json::from_value(settings.clone()).unwrap())
+    fn installation(settings: &Value) -> Result<Installation> {
+        Installation::new(&serde_json::from_value(settings.clone()).unwrap())
     }
 
     #[test]
     fn a_pinned_image_needs_no_sha256_of_its_own() {
         let digest = "ab".repeat(32);
         let image = format!("oci://registry.example/mixerless@sha256:{digest}");
-        let plan = plan(&json!({ "image": image })).unwrap();
-        assert_eq!(plan.sha256.unwrap(), digest);
+        let installation = installation(&json!({ "image": image })).unwrap();
+        assert_eq!(installation.sha256.unwrap(), digest);
     }
 
     #[test]
@@ -388,7 +390,7 @@ mod tests {
             ),
         ];
         for (settings, expected) in cases {
-            let error = plan(&settings).unwrap_err().to_string();
+            let error = installation(&settings).unwrap_err().to_string();
             assert!(error.starts_with("--"), "{error}");
             assert!(error.contains(expected), "{error}");
         }

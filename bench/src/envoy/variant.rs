@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::metrics::HttpMetric;
 
-use super::probe::{Call, Probe};
+use super::probe::{Probe, ProbeCall};
 
 /// Something that a listener's chain can have copies of.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct Variant {
     /// What tables call it.
     pub name: String,
     /// The filters of one copy.
@@ -26,7 +26,7 @@ pub struct Subject {
     pub loggers: Vec<Value>,
     /// Filters in front of all copies, there once.
     pub in_front: Vec<Value>,
-    /// The subject whose cost is not its own: the bare chain, or one with the same filters in front.
+    /// The variant whose cost is not its own: the bare chain, or one with the same filters in front.
     pub without: Option<&'static str>,
     /// The counter of [`COUNTERS`] that each copy adds one to with each request.
     pub counter: Option<&'static str>,
@@ -54,7 +54,7 @@ const ISTIO_COUNTER: &str = "istio_requests_total";
 const NATIVE_COUNTER: &str = "envoy_native_requests_total";
 const PROBE_COUNTER: &str = "bench_probe_total";
 
-impl Subject {
+impl Variant {
     /// The chain alone.
     pub fn bare() -> Self {
         Self {
@@ -191,7 +191,10 @@ impl Subject {
     pub fn probe(name: &str, probe: &Probe, directory: &Path) -> Result<Self> {
         let path = directory.join(format!("{}.wasm", name.replace(' ', "_")));
         fs::write(&path, probe.module()?).with_context(|| path.display().to_string())?;
-        let counts = probe.on_log.iter().any(|call| matches!(call, Call::Count));
+        let counts = probe
+            .on_log
+            .iter()
+            .any(|call| matches!(call, ProbeCall::Count));
         Ok(Self {
             counter: counts.then_some(PROBE_COUNTER),
             ..Self::module(name, &path, &[""], "")
@@ -242,16 +245,16 @@ impl std::str::FromStr for OtherModule {
 
 impl OtherModule {
     /// As something to measure.
-    pub fn subject(&self) -> Subject {
+    pub fn variant(&self) -> Variant {
         let root_ids = [self.root_id.as_str()];
-        Subject {
+        Variant {
             counter: None,
-            ..Subject::module(&self.name, &self.path, &root_ids, "")
+            ..Variant::module(&self.name, &self.path, &root_ids, "")
         }
     }
 }
 
-/// Filters of one name have a VM of their own: what another subject has in memory does not matter.
+/// Filters of one name have a VM of their own: what another variant has in memory does not matter.
 pub(super) fn filter(name: &str, root_id: &str, module: &Path, configuration: &str) -> Value {
     plugin(name, root_id, module, configuration).http_filter()
 }

@@ -14,7 +14,7 @@ use stats_core::operation;
 
 /// A configuration that the module accepts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plugin {
+pub struct PluginConfig {
     /// As it was written, which is how it is passed on.
     fields: Map<String, Value>,
     /// As the module understands it.
@@ -22,7 +22,7 @@ pub struct Plugin {
     warnings: Vec<String>,
 }
 
-impl Plugin {
+impl PluginConfig {
     /// Takes a configuration, or reads the file that the setting names.
     ///
     /// # Errors
@@ -133,7 +133,7 @@ impl Plugin {
     }
 }
 
-impl Default for Plugin {
+impl Default for PluginConfig {
     fn default() -> Self {
         Self {
             fields: Map::new(),
@@ -149,14 +149,14 @@ mod tests {
 
     use super::*;
 
-    fn plugin(config: &Value) -> Result<Plugin> {
-        Plugin::from_setting(config)
+    fn plugin(config: &Value) -> Result<PluginConfig> {
+        PluginConfig::from_setting(config)
     }
 
     #[test]
     fn without_a_configuration_the_labels_are_the_standard_ones() {
-        assert_eq!(Plugin::default().labels(), LABELS);
-        assert_eq!(Plugin::default().prefix(), "istio_");
+        assert_eq!(PluginConfig::default().labels(), LABELS);
+        assert_eq!(PluginConfig::default().prefix(), "istio_");
     }
 
     #[test]
@@ -193,7 +193,8 @@ mod tests {
             let given = given.with_default("stat_prefix", "statPrefix", json!("other"));
             assert_eq!(given.unwrap().prefix(), "mesh_");
         }
-        let empty = Plugin::default().with_default("stat_prefix", "statPrefix", json!("other"));
+        let empty =
+            PluginConfig::default().with_default("stat_prefix", "statPrefix", json!("other"));
         assert_eq!(empty.unwrap().prefix(), "other_");
     }
 }
