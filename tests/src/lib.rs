@@ -22,6 +22,7 @@ pub mod certs;
 pub mod client;
 pub mod direction;
 pub mod envoy;
+pub mod envoy_config;
 pub mod install;
 pub mod mesh;
 pub mod node;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::envoy::EnvoyOptions;
-use harness::sidecar::bootstrap::{
+use harness::envoy_config::{
     cluster, http_connection_manager, istio_metadata, lb_endpoint, router, socket_address,
     stats_config,
 };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use harness::SidecarDirection;
-use harness::sidecar::bootstrap::WasmPlugin;
+use harness::envoy_config::WasmPlugin;
 use serde_json::{Map, Value, json};
 use stats_core::dimensions::LABELS;
 use stats_core::metrics::HttpMetric;

@@ -1,15 +1,17 @@
 //! The bootstrap configuration of a sidecar, as JSON.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use stats_core::dimensions::LABELS;
-use stats_core::stat_name;
 
-use super::{Roles, SidecarBuilder, Tls, TrafficListener};
+use super::TrafficListener;
+use super::setup::{Roles, SidecarBuilder, Tls};
 use crate::envoy::ADMIN_SOCKET;
+use crate::envoy_config::{
+    WasmPlugin, cluster, file_logger, http_connection_manager, istio_metadata, lb_endpoint, router,
+    socket_address, stats_config,
+};
 use crate::{SidecarDirection, install};
 
 /// The name of the listener for traffic.
@@ -23,92 +25,19 @@ pub const METRICS: &str = "metrics";
 pub const ACCESS_LOG: &str = "access.log";
 
 /// The whole bootstrap, but for the admin section.
-pub(super) fn sidecar(sidecar: &SidecarBuilder, sides: &[TrafficListener]) -> Result<Value> {
+pub(super) fn sidecar(sidecar: &SidecarBuilder, traffic: &[TrafficListener]) -> Result<Value> {
     let mut listeners = vec![metrics_listener(sidecar.metrics)];
     let mut clusters = vec![admin_cluster()];
-    for side in sides {
-        listeners.push(traffic_listener(side)?);
-        clusters.push(traffic_cluster(side));
+    for listener in traffic {
+        listeners.push(traffic_listener(listener)?);
+        clusters.push(traffic_cluster(listener));
     }
     Ok(json!({
         "node": sidecar.node.to_json(),
-        "stats_config": stats_config(&sidecar.labels),
+        "stats_config": stats_config(&sidecar.module.labels),
         "stats_flush_interval": sidecar.flush_interval,
         "static_resources": { "listeners": listeners, "clusters": clusters },
     }))
-}
-
-/// One rule for each label: without it the label stays in the metric's name. Istio's mesh configuration calls this
-/// `extraStatTags`; the two rules of the build gauge are in its own bootstrap.
-pub fn stats_config(added_labels: &[String]) -> Value {
-    let rule = |name: &str, regex: &str| json!({ "tag_name": name, "regex": regex });
-    let added = added_labels.iter().map(String::as_str);
-    let labels = LABELS.into_iter().chain(added);
-    let labels = labels.map(|label| rule(label, &stat_name::tag_regex(label)));
-    let build = stat_name::BUILD_TAG_REGEXES.map(|(label, regex)| rule(label, regex));
-    let rules: Vec<Value> = labels.chain(build).collect();
-    json!({ "use_all_default_tags": false, "stats_tags": rules })
-}
-
-/// A plugin of a Wasm module.
-#[derive(Clone, Debug)]
-pub struct WasmPlugin<'a> {
-    /// Its name, and the filter's.
-    pub name: &'a str,
-    /// What the plugin is to be.
-    pub root_id: &'a str,
-    /// Plugins of one module with the same id have one VM on each worker.
-    pub vm_id: &'a str,
-    /// The module.
-    pub module: &'a Path,
-    /// The plugin's configuration.
-    pub configuration: &'a str,
-}
-
-impl<'a> WasmPlugin<'a> {
-    /// One in the VM that all of ours share.
-    pub fn new(name: &'a str, root_id: &'a str, module: &'a Path, configuration: &'a str) -> Self {
-        Self {
-            name,
-            root_id,
-            vm_id: "mixerless",
-            module,
-            configuration,
-        }
-    }
-
-    /// As an entry in `http_filters`.
-    pub fn http_filter(&self) -> Value {
-        self.extension("envoy.extensions.filters.http.wasm.v3.Wasm")
-    }
-
-    /// As an entry in `access_log`.
-    pub fn access_logger(&self) -> Value {
-        self.extension("envoy.extensions.access_loggers.wasm.v3.WasmAccessLog")
-    }
-
-    fn extension(&self, kind: &str) -> Value {
-        json!({
-            "name": self.name,
-            "typed_config": {
-                "@type": format!("type.googleapis.com/{kind}"),
-                "config": {
-                    "name": self.name,
-                    "root_id": self.root_id,
-                    "failure_policy": "FAIL_OPEN",
-                    "configuration": {
-                        "@type": "type.googleapis.com/google.protobuf.StringValue",
-                        "value": self.configuration,
-                    },
-                    "vm_config": {
-                        "vm_id": self.vm_id,
-                        "runtime": "envoy.wasm.runtime.v8",
-                        "code": { "local": { "filename": self.module } },
-                    },
-                },
-            },
-        })
-    }
 }
 
 /// Our module as one HTTP filter, in the role that `root_id` names.
@@ -165,15 +94,15 @@ fn filter_name(root_id: &str) -> String {
     }
 }
 
-fn traffic_listener(side: &TrafficListener) -> Result<Value> {
+fn traffic_listener(traffic: &TrafficListener) -> Result<Value> {
     let &TrafficListener {
         listener, sidecar, ..
-    } = side;
+    } = traffic;
     let routes = json!({
         "name": "traffic",
         "virtual_hosts": [{
             "name": "podinfo",
-            "domains": sidecar.domains,
+            "domains": sidecar.http.domains,
             "routes": [{
                 "name": "default",
                 "match": { "prefix": "/" },
@@ -184,16 +113,17 @@ fn traffic_listener(side: &TrafficListener) -> Result<Value> {
     });
     let mut manager = http_connection_manager(listener, &routes, &http_filters(sidecar)?);
     let mut loggers: Vec<Value> = sidecar
+        .http
         .access_log
         .as_deref()
         .map(|format| file_logger(ACCESS_LOG, format))
         .into_iter()
         .collect();
-    if sidecar.roles == Roles::Logger {
-        loggers.push(module_logger("stats", &sidecar.plugin_config)?);
+    if sidecar.module.roles == Roles::Logger {
+        loggers.push(module_logger("stats", &sidecar.module.plugin_config)?);
     }
     manager["typed_config"]["access_log"] = loggers.into();
-    if sidecar.logs_open_requests {
+    if sidecar.http.logs_open_requests {
         manager["typed_config"]["access_log_options"] = json!({
             "flush_access_log_on_new_request": true,
             "access_log_flush_interval": "0.05s",
@@ -235,53 +165,18 @@ pub fn metrics_listener(address: SocketAddr) -> Value {
     })
 }
 
-/// The network filter that speaks HTTP.
-pub fn http_connection_manager(stat_prefix: &str, routes: &Value, http_filters: &[Value]) -> Value {
-    json!({
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": {
-            "@type":
-                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": stat_prefix,
-            "codec_type": "AUTO",
-            "route_config": routes,
-            "http_filters": http_filters,
-        },
-    })
-}
-
 fn http_filters(sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
-    let mut filters = sidecar.http_filters.clone();
+    let mut filters = sidecar.http.filters_in_front.clone();
     for root_id in sidecar.root_ids() {
-        filters.push(if sidecar.discovered {
+        filters.push(if sidecar.module.discovered {
             filter_reference(root_id)
         } else {
-            module_filter(root_id, &sidecar.plugin_config)?
+            module_filter(root_id, &sidecar.module.plugin_config)?
         });
     }
-    filters.extend_from_slice(&sidecar.filters_behind);
+    filters.extend_from_slice(&sidecar.http.filters_behind);
     filters.push(router());
     Ok(filters)
-}
-
-/// The last of the HTTP filters.
-pub fn router() -> Value {
-    json!({
-        "name": "envoy.filters.http.router",
-        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-    })
-}
-
-/// Envoy's own access logger, which writes a line of that format to a file in Envoy's directory.
-pub fn file_logger(path: &str, format: &str) -> Value {
-    json!({
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": path,
-            "log_format": { "text_format_source": { "inline_string": format!("{format}\n") } },
-        },
-    })
 }
 
 fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
@@ -289,19 +184,19 @@ fn cluster_name(sidecar: &SidecarBuilder) -> &'static str {
         SidecarDirection::Inbound => "inbound|9898||",
         SidecarDirection::Outbound => "outbound|9898||podinfo.test.svc.cluster.local",
     };
-    sidecar.cluster_name.unwrap_or(of_service)
+    sidecar.cluster.name.unwrap_or(of_service)
 }
 
-fn traffic_cluster(side: &TrafficListener) -> Value {
+fn traffic_cluster(traffic: &TrafficListener) -> Value {
     let &TrafficListener {
         sidecar, endpoint, ..
-    } = side;
+    } = traffic;
     let endpoints: Vec<Value> = endpoint
         .into_iter()
         .map(|address| {
             let mut endpoint = lb_endpoint(&socket_address(address));
-            if !sidecar.endpoint_metadata.is_null() {
-                endpoint["metadata"] = istio_metadata(&sidecar.endpoint_metadata);
+            if !sidecar.cluster.endpoint_metadata.is_null() {
+                endpoint["metadata"] = istio_metadata(&sidecar.cluster.endpoint_metadata);
             }
             endpoint
         })
@@ -314,8 +209,8 @@ fn traffic_cluster(side: &TrafficListener) -> Value {
             "use_downstream_protocol_config": { "http_protocol_options": {}, "http2_protocol_options": {} },
         },
     });
-    let mut metadata = sidecar.cluster_metadata.clone();
-    if let Some(service) = &sidecar.service {
+    let mut metadata = sidecar.cluster.metadata.clone();
+    if let Some(service) = &sidecar.cluster.service {
         let host = format!("{}.{}.svc.cluster.local", service.name, service.namespace);
         let service = json!({ "host": host, "name": service.name, "namespace": service.namespace });
         metadata.insert("services".to_owned(), json!([service]));
@@ -342,31 +237,6 @@ pub fn admin_cluster() -> Value {
         "prometheus_stats",
         &[lb_endpoint(&json!({ "pipe": { "path": ADMIN_SOCKET } }))],
     )
-}
-
-/// A cluster of fixed endpoints.
-pub fn cluster(name: &str, endpoints: &[Value]) -> Value {
-    json!({
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "10s",
-        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] },
-    })
-}
-
-/// Metadata as Istio's control plane attaches it.
-pub fn istio_metadata(fields: &Value) -> Value {
-    json!({ "filter_metadata": { "istio": fields } })
-}
-
-/// An endpoint of a cluster.
-pub fn lb_endpoint(address: &Value) -> Value {
-    json!({ "endpoint": { "address": address } })
-}
-
-/// An address, as Envoy has it.
-pub fn socket_address(address: SocketAddr) -> Value {
-    json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
 }
 
 /// This side's certificate, and what the other side's must say.

@@ -2,9 +2,9 @@
 //! [`roles`](crate::roles), and that it counts each request once in [`accounting`](crate::accounting).
 
 use harness::envoy::EnvoyOptions;
+use harness::envoy_config::{cluster, file_logger, lb_endpoint, socket_address};
 use harness::sidecar::bootstrap::{
-    METRICS, TRAFFIC, admin_cluster, cluster, file_logger, lb_endpoint, metrics_listener,
-    module_logger, socket_address,
+    METRICS, TRAFFIC, admin_cluster, metrics_listener, module_logger,
 };
 use harness::{App, Client, Envoy, ProxyNode, eventually};
 use serde_json::json;
@@ -39,7 +39,7 @@ async fn a_connection_is_no_request() {
             "clusters": [admin_cluster(), cluster("app", &[endpoint])],
         },
     });
-    let envoy = Envoy::start(&configuration, &Options::default())
+    let envoy = Envoy::start(&configuration, &EnvoyOptions::default())
         .await
         .unwrap();
 
