@@ -2,6 +2,7 @@
 
 mod address;
 mod faults;
+mod finding;
 mod page;
 mod report;
 
@@ -14,7 +15,7 @@ use self::address::Address;
 use self::faults::Expectations;
 use crate::plugin_config::PluginConfig;
 
-pub use self::faults::{Fault, Finding};
+pub use self::finding::{Fault, Finding};
 pub use self::page::ScrapedPage;
 pub use self::report::{ProxyReport, Reports};
 

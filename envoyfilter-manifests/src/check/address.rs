@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use reqwest::Url;
 
-use super::faults::{Fault, Finding};
+use super::finding::{Fault, Finding};
 use crate::proxy::STATS_PORT;
 
 const PATH: &str = "/stats/prometheus";

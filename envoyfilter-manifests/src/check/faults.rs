@@ -1,65 +1,16 @@
-//! What can be wrong with a page, why it likely is, and what to do.
+//! What can be wrong with a page, why it likely is, and what to do. Unknown workloads are in [`unknown`].
 
-use std::collections::{BTreeMap, BTreeSet};
+mod unknown;
 
-use serde::Serialize;
-use stats_core::dimensions::{OVERFLOW, UNKNOWN};
-use stats_core::exchange::UnknownReason;
+use std::collections::BTreeSet;
+
+use stats_core::dimensions::OVERFLOW;
 use stats_core::metrics::HttpMetric;
 
+use super::finding::{Fault, Finding};
 use super::page::{ScrapedPage, ScrapedSample};
 use crate::plugin_config::PluginConfig;
 use crate::readers::REQUIRED_BUCKETS;
-
-/// A kind of fault; its name is what programs go by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// Nothing serves the page.
-    NoStatsListener,
-    /// The module makes no metrics.
-    NoMetrics,
-    /// Labels stand in metric names.
-    LabelsInNames,
-    /// Two make the same metrics.
-    MadeTwice,
-    /// The proxy does not know itself.
-    UnknownSelf,
-    /// Peers are not known.
-    UnknownPeers,
-    /// The limit of series was reached.
-    SeriesOverLimit,
-    /// The limit of series is near.
-    SeriesNearLimit,
-    /// A histogram lacks bounds.
-    MissingBuckets,
-}
-
-impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::NoStatsListener,
-        Self::NoMetrics,
-        Self::LabelsInNames,
-        Self::MadeTwice,
-        Self::UnknownSelf,
-        Self::UnknownPeers,
-        Self::SeriesOverLimit,
-        Self::SeriesNearLimit,
-        Self::MissingBuckets,
-    ];
-}
-
-/// A fault that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Which.
-    pub fault: Fault,
-    /// What is wrong, and why it likely is.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
 
 /// What a page should show.
 #[derive(Clone, Debug)]
@@ -67,17 +18,6 @@ pub struct Expectations {
     labels: Vec<String>,
     prefix: String,
     max_series: usize,
-}
-
-impl Finding {
-    /// A finding.
-    pub fn new(fault: Fault, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            fault,
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
-    }
 }
 
 impl Expectations {
@@ -200,112 +140,6 @@ impl Expectations {
             "Turn the native ones off with istio/telemetry.yaml of `mixerless manifests`, or give ours another name with \
              `--native side-by-side`. If native ones are off, see that no EnvoyFilter stands beside a WasmPlugin.",
         ))
-    }
-
-    fn unknown_self(&self, page: &ScrapedPage) -> Option<Finding> {
-        let oneself = |sample: &ScrapedSample| match sample.label("reporter") {
-            "source" => sample.label("source_workload") == UNKNOWN,
-            _ => sample.label("destination_workload") == UNKNOWN,
-        };
-        let (unknown, all) = self.count(page, |_| true, oneself);
-        if unknown == 0.0 {
-            return None;
-        }
-        Some(Finding::new(
-            Fault::UnknownSelf,
-            format!(
-                "The proxy does not know its own workload in {unknown} of {all} requests: \
-                 its node has no metadata NAME, NAMESPACE, WORKLOAD_NAME, LABELS."
-            ),
-            "Istio's injector writes it. In a bootstrap of your own, write the section `node` as envoy/bootstrap.yaml of \
-             `mixerless manifests` has it.",
-        ))
-    }
-
-    fn unknown_peers(&self, page: &ScrapedPage) -> Option<Finding> {
-        let problem: Vec<String> = [self.unknown_callers(page), self.unknown_called(page)]
-            .into_iter()
-            .flatten()
-            .collect();
-        if problem.is_empty() {
-            return None;
-        }
-        let problem: Vec<String> = problem
-            .into_iter()
-            .chain(self.stated_reasons(page))
-            .collect();
-        Some(Finding::new(
-            Fault::UnknownPeers,
-            problem.join(" "),
-            "For peers of the mesh: see that they have a sidecar, that the module (or Istio's own metadata exchange) is in it for \
-             that direction, and that no gateway between takes x-envoy-peer-metadata away. For peers outside, unknown is right.",
-        ))
-    }
-
-    fn unknown_callers(&self, page: &ScrapedPage) -> Option<String> {
-        let received = |sample: &ScrapedSample| sample.label("reporter") == "destination";
-        let unknown = |sample: &ScrapedSample| sample.label("source_workload") == UNKNOWN;
-        let plain = |sample: &ScrapedSample| {
-            unknown(sample) && sample.label("connection_security_policy") == "none"
-        };
-        let (callers, all) = self.count(page, received, unknown);
-        let (plain, _) = self.count(page, received, plain);
-        if callers == 0.0 {
-            return None;
-        }
-        let reason = if plain > 0.0 {
-            format!("{plain} of them came without mutual TLS, so most likely from outside the mesh")
-        } else {
-            "they came with mutual TLS, so most likely from a proxy that does not exchange metadata"
-                .to_owned()
-        };
-        Some(format!(
-            "The caller of {callers} of {all} requests is unknown; {reason}."
-        ))
-    }
-
-    fn unknown_called(&self, page: &ScrapedPage) -> Option<String> {
-        let sent = |sample: &ScrapedSample| sample.label("reporter") == "source";
-        let unknown = |sample: &ScrapedSample| sample.label("destination_workload") == UNKNOWN;
-        let outside = |sample: &ScrapedSample| {
-            let service = sample.label("destination_service_name");
-            unknown(sample) && matches!(service, "PassthroughCluster" | "BlackHoleCluster")
-        };
-        let unanswered =
-            |sample: &ScrapedSample| unknown(sample) && sample.label("response_flags") != "-";
-        let (called, all) = self.count(page, sent, unknown);
-        let (outside, _) = self.count(page, sent, outside);
-        let (unanswered, _) = self.count(page, sent, unanswered);
-        if called == 0.0 {
-            return None;
-        }
-        let reason = if outside > 0.0 {
-            format!("{outside} of them went out of the mesh, where nobody answers with metadata")
-        } else if unanswered > 0.0 {
-            format!("{unanswered} of them got no answer from the other side")
-        } else {
-            "most likely the other side has no sidecar, or one that does not exchange metadata"
-                .to_owned()
-        };
-        Some(format!(
-            "Who was called in {called} of {all} requests is unknown; {reason}."
-        ))
-    }
-
-    /// The module itself can say why, if it is configured to.
-    fn stated_reasons(&self, page: &ScrapedPage) -> Option<String> {
-        let mut reasons: BTreeMap<&str, f64> = BTreeMap::new();
-        for sample in page.of(&self.requests()) {
-            let reason = sample.label(UnknownReason::LABEL);
-            if !reason.is_empty() && reason != UnknownReason::None.name() {
-                *reasons.entry(reason).or_default() += sample.value;
-            }
-        }
-        let reasons: Vec<String> = reasons
-            .iter()
-            .map(|(reason, count)| format!("{reason} ({count})"))
-            .collect();
-        (!reasons.is_empty()).then(|| format!("The module's own reasons: {}.", reasons.join(", ")))
     }
 
     fn series_limit(&self, page: &ScrapedPage) -> Option<Finding> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::faults::Finding;
+use super::finding::Finding;
 
 /// What was found at one proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

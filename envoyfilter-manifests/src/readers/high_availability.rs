@@ -1,9 +1,12 @@
 //! More than one Prometheus: a pair that scrapes the same, Thanos to see them as one and to keep the past in an object
 //! store. Each piece can lose a pod without anybody who looks noticing.
 
+mod objects;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use self::objects::{app, mount, pod, pod_name, port};
 use super::{prometheus, rules};
 use crate::bundle::Document;
 use crate::installation::{Installation, Platform};
@@ -105,67 +108,13 @@ impl Layout {
     }
 
     fn prometheus(&self) -> Document {
-        let prometheus = json!({
-            "args": [
-                "--config.file=/etc/prometheus-shared/prometheus.yaml",
-                "--storage.tsdb.path=/prometheus",
-                "--storage.tsdb.retention.time=2d",
-                "--storage.tsdb.min-block-duration=2h",
-                "--storage.tsdb.max-block-duration=2h",
-                "--web.enable-lifecycle",
-            ],
-            "image": PROMETHEUS,
-            "name": "prometheus",
-            "ports": [port("http-prom", PROMETHEUS_PORT)],
-            "readinessProbe": { "httpGet": { "path": "/-/ready", "port": "http-prom" } },
-            "volumeMounts": [
-                mount("data", "/prometheus"),
-                mount("shared", "/etc/prometheus-shared"),
-                mount("config", "/etc/prometheus"),
-            ],
-        });
-        let sidecar = json!({
-            "args": [
-                "sidecar",
-                "--tsdb.path=/prometheus",
-                format!("--prometheus.url=http://127.0.0.1:{PROMETHEUS_PORT}"),
-                "--objstore.config-file=/etc/thanos/objstore.yml",
-                "--reloader.config-file=/etc/prometheus/prometheus.yaml.tmpl",
-                "--reloader.config-envsubst-file=/etc/prometheus-shared/prometheus.yaml",
-                "--reloader.rule-dir=/etc/prometheus",
-            ],
-            "env": [{ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }],
-            "image": THANOS,
-            "name": "thanos-sidecar",
-            "ports": [port("grpc", GRPC), port("http", HTTP)],
-            "volumeMounts": [
-                mount("data", "/prometheus"),
-                mount("shared", "/etc/prometheus-shared"),
-                mount("config", "/etc/prometheus"),
-                mount("object-store", "/etc/thanos"),
-            ],
-        });
-        // Prometheus starts before the reloader has written anything. `[$]`, because Kubernetes would fill in `$(…)` itself.
-        let first = "sed \"s/[$](POD_NAME)/$POD_NAME/\" /etc/prometheus/prometheus.yaml.tmpl \
-                     > /etc/prometheus-shared/prometheus.yaml";
-        let first_config = json!({
-            "args": ["-c", first],
-            "command": ["sh"],
-            "env": [{ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }],
-            "image": PROMETHEUS,
-            "name": "first-config",
-            "volumeMounts": [mount("config", "/etc/prometheus"), mount("shared", "/etc/prometheus-shared")],
-        });
-        let mut object = self.stateful(
-            "prometheus-ha",
-            "thanos-sidecar",
-            2,
-            &[prometheus, sidecar],
-            "20Gi",
-        );
-        object["spec"]["template"]["spec"]["initContainers"] = json!([first_config]);
-        object["spec"]["template"]["spec"]["serviceAccountName"] = json!("prometheus-ha");
-        object["spec"]["template"]["spec"]["volumes"] = json!([
+        let containers = [prometheus_container(), sidecar_container()];
+        let mut object =
+            self.stateful_set("prometheus-ha", "thanos-sidecar", 2, &containers, "20Gi");
+        let pod = &mut object["spec"]["template"]["spec"];
+        pod["initContainers"] = json!([first_config_container()]);
+        pod["serviceAccountName"] = json!("prometheus-ha");
+        pod["volumes"] = json!([
             { "configMap": { "name": "prometheus-ha" }, "name": "config" },
             { "emptyDir": {}, "name": "shared" },
             object_store_volume(),
@@ -185,7 +134,7 @@ impl Layout {
             "ports": [port("grpc", GRPC), port("http", HTTP)],
             "volumeMounts": [mount("data", "/data"), mount("object-store", "/etc/thanos")],
         });
-        let mut object = self.stateful("thanos-store", "thanos-store", 2, &[store], "5Gi");
+        let mut object = self.stateful_set("thanos-store", "thanos-store", 2, &[store], "5Gi");
         object["spec"]["template"]["spec"]["volumes"] = json!([object_store_volume()]);
         Document::new(
             "Reads the past out of the object store; what it keeps itself is a cache.",
@@ -211,7 +160,8 @@ impl Layout {
             "ports": [port("http", HTTP)],
             "volumeMounts": [mount("data", "/data"), mount("object-store", "/etc/thanos")],
         });
-        let mut object = self.stateful("thanos-compact", "thanos-compact", 1, &[compactor], "20Gi");
+        let mut object =
+            self.stateful_set("thanos-compact", "thanos-compact", 1, &[compactor], "20Gi");
         object["spec"]["template"]["spec"]["volumes"] = json!([object_store_volume()]);
         Document::new(
             "One and never two, because it rewrites what is stored: thins out the past, and makes one of two copies. It may be\n\
@@ -289,62 +239,71 @@ impl Layout {
         )
     }
 
-    fn stateful(
-        &self,
-        name: &str,
-        service: &str,
-        replicas: u32,
-        containers: &[Value],
-        disk: &str,
-    ) -> Value {
-        let claim = json!({
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": { "name": "data" },
-            "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": disk } } },
-        });
-        json!({
-            "apiVersion": "apps/v1",
-            "kind": "StatefulSet",
-            "metadata": self.metadata(name),
-            "spec": {
-                "replicas": replicas,
-                "selector": { "matchLabels": app(name) },
-                "serviceName": service,
-                "template": pod(name, containers),
-                "volumeClaimTemplates": [claim],
-            },
-        })
-    }
-
     fn metadata(&self, name: &str) -> Value {
         json!({ "labels": app(name), "name": name, "namespace": self.namespace })
     }
 }
 
-fn app(name: &str) -> Value {
-    json!({ "app.kubernetes.io/name": name })
-}
-
-/// Pods of one name keep to different nodes.
-fn pod(name: &str, containers: &[Value]) -> Value {
-    let apart = json!({ "labelSelector": { "matchLabels": app(name) }, "topologyKey": "kubernetes.io/hostname" });
+fn prometheus_container() -> Value {
     json!({
-        "metadata": { "labels": app(name) },
-        "spec": {
-            "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [apart] } },
-            "containers": containers,
-            "securityContext": { "fsGroup": 65534, "runAsNonRoot": true, "runAsUser": 65534 },
-        },
+        "args": [
+            "--config.file=/etc/prometheus-shared/prometheus.yaml",
+            "--storage.tsdb.path=/prometheus",
+            "--storage.tsdb.retention.time=2d",
+            "--storage.tsdb.min-block-duration=2h",
+            "--storage.tsdb.max-block-duration=2h",
+            "--web.enable-lifecycle",
+        ],
+        "image": PROMETHEUS,
+        "name": "prometheus",
+        "ports": [port("http-prom", PROMETHEUS_PORT)],
+        "readinessProbe": { "httpGet": { "path": "/-/ready", "port": "http-prom" } },
+        "volumeMounts": [
+            mount("data", "/prometheus"),
+            mount("shared", "/etc/prometheus-shared"),
+            mount("config", "/etc/prometheus"),
+        ],
     })
 }
 
-fn port(name: &str, number: u16) -> Value {
-    json!({ "containerPort": number, "name": name })
+/// Thanos beside Prometheus: fills in the configuration, and uploads blocks.
+fn sidecar_container() -> Value {
+    json!({
+        "args": [
+            "sidecar",
+            "--tsdb.path=/prometheus",
+            format!("--prometheus.url=http://127.0.0.1:{PROMETHEUS_PORT}"),
+            "--objstore.config-file=/etc/thanos/objstore.yml",
+            "--reloader.config-file=/etc/prometheus/prometheus.yaml.tmpl",
+            "--reloader.config-envsubst-file=/etc/prometheus-shared/prometheus.yaml",
+            "--reloader.rule-dir=/etc/prometheus",
+        ],
+        "env": [pod_name()],
+        "image": THANOS,
+        "name": "thanos-sidecar",
+        "ports": [port("grpc", GRPC), port("http", HTTP)],
+        "volumeMounts": [
+            mount("data", "/prometheus"),
+            mount("shared", "/etc/prometheus-shared"),
+            mount("config", "/etc/prometheus"),
+            mount("object-store", "/etc/thanos"),
+        ],
+    })
 }
 
-fn mount(name: &str, path: &str) -> Value {
-    json!({ "mountPath": path, "name": name })
+/// Fills in the configuration for the first time: Prometheus starts before the reloader has written anything.
+fn first_config_container() -> Value {
+    // `[$]`, because Kubernetes would fill in `$(…)` itself.
+    let fill_in = "sed \"s/[$](POD_NAME)/$POD_NAME/\" /etc/prometheus/prometheus.yaml.tmpl \
+                   > /etc/prometheus-shared/prometheus.yaml";
+    json!({
+        "args": ["-c", fill_in],
+        "command": ["sh"],
+        "env": [pod_name()],
+        "image": PROMETHEUS,
+        "name": "first-config",
+        "volumeMounts": [mount("config", "/etc/prometheus"), mount("shared", "/etc/prometheus-shared")],
+    })
 }
 
 fn object_store_volume() -> Value {
