@@ -5,18 +5,22 @@
 //! [`scenarios`](crate::scenarios); how a compiled module reaches a [`Recorded`] is in
 //! [`engine`](crate::engine).
 
+mod calls;
+mod host;
+mod messages;
+mod wire;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
 
-use prost::Message;
 use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
-use stats_core::host::{
-    Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
-};
-use stats_core::proto::{Kind, List, Metadata, Node, Struct, Value};
-use stats_core::workload::Workload;
+use stats_core::host::HeaderMap;
 
+use self::messages::{cluster_metadata, node, workload};
+use self::wire::{elements, list, pairs};
 use crate::peers;
+
+pub use self::calls::{HostCall, HostCalls};
 
 /// More than any configuration here compiles.
 const MAX_EXPRESSIONS: usize = 32;
@@ -38,110 +42,6 @@ pub struct Recorded {
     last_defined: RefCell<String>,
     problems: RefCell<Vec<String>>,
     time: Cell<u64>,
-}
-
-/// A call into the proxy, told apart as the ABI does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`HostCall::name` says it")]
-pub enum HostCall {
-    GetHeader,
-    GetHeaders,
-    SetHeader,
-    RemoveHeader,
-    GetProperty,
-    SetProperty,
-    Compile,
-    Evaluate,
-    Forget,
-    Declare,
-    Define,
-    Record,
-    Change,
-    Time,
-    Log,
-    GetBuffer,
-    GetShared,
-    SetShared,
-    SetTickPeriod,
-    SetEffectiveContext,
-}
-
-impl HostCall {
-    /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 20] = [
-        Self::GetHeader,
-        Self::GetHeaders,
-        Self::SetHeader,
-        Self::RemoveHeader,
-        Self::GetProperty,
-        Self::SetProperty,
-        Self::Compile,
-        Self::Evaluate,
-        Self::Forget,
-        Self::Declare,
-        Self::Define,
-        Self::Record,
-        Self::Change,
-        Self::Time,
-        Self::Log,
-        Self::GetBuffer,
-        Self::GetShared,
-        Self::SetShared,
-        Self::SetTickPeriod,
-        Self::SetEffectiveContext,
-    ];
-
-    /// The function of the ABI, and for a foreign function also which.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::GetHeader => "proxy_get_header_map_value",
-            Self::GetHeaders => "proxy_get_header_map_pairs",
-            Self::SetHeader => "proxy_replace_header_map_value",
-            Self::RemoveHeader => "proxy_remove_header_map_value",
-            Self::GetProperty => "proxy_get_property",
-            Self::SetProperty => "proxy_set_property",
-            Self::Compile => "proxy_call_foreign_function expr_create",
-            Self::Evaluate => "proxy_call_foreign_function expr_evaluate",
-            Self::Forget => "proxy_call_foreign_function expr_delete",
-            Self::Declare => "proxy_call_foreign_function declare_property",
-            Self::Define => "proxy_define_metric",
-            Self::Record => "proxy_record_metric",
-            Self::Change => "proxy_increment_metric",
-            Self::Time => "proxy_get_current_time_nanoseconds",
-            Self::Log => "proxy_log",
-            Self::GetBuffer => "proxy_get_buffer_bytes",
-            Self::GetShared => "proxy_get_shared_data",
-            Self::SetShared => "proxy_set_shared_data",
-            Self::SetTickPeriod => "proxy_set_tick_period_milliseconds",
-            Self::SetEffectiveContext => "proxy_set_effective_context",
-        }
-    }
-}
-
-/// How often each call was made, in the order of [`HostCall::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostCalls([u64; HostCall::ALL.len()]);
-
-impl HostCalls {
-    /// How often this call was made.
-    pub fn of(&self, call: HostCall) -> u64 {
-        self.0[call as usize]
-    }
-
-    /// How many calls were made.
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// The calls since `earlier`.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut calls = *self;
-        for (now, before) in calls.0.iter_mut().zip(earlier.0) {
-            *now -= before;
-        }
-        calls
-    }
 }
 
 /// What the proxy knows under a name.
@@ -351,107 +251,6 @@ impl Recorded {
     }
 }
 
-impl Headers for Recorded {
-    fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
-        self.count(HostCall::GetHeader);
-        self.find_header(map, name)
-    }
-
-    fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
-        self.count(HostCall::GetHeaders);
-        names.map(|name| self.find_header(map, name))
-    }
-
-    fn set_header(&self, _map: HeaderMap, _name: &str, _value: &[u8]) {
-        self.count(HostCall::SetHeader);
-    }
-
-    fn remove_header(&self, _map: HeaderMap, _name: &str) {
-        self.count(HostCall::RemoveHeader);
-    }
-}
-
-impl Attributes for Recorded {
-    fn attribute(&self, path: &str) -> Option<&[u8]> {
-        self.count(HostCall::GetProperty);
-        let found = self.answers.iter().find(|answer| answer.path == path);
-        found.map(|answer| &*answer.value)
-    }
-
-    fn compile(&self, expression: &str) -> Option<Expression> {
-        self.count(HostCall::Compile);
-        match self.prepare(expression) {
-            Ok(value) => {
-                let free = self
-                    .expressions
-                    .iter()
-                    .position(|slot| slot.get().is_none())?;
-                self.expressions[free].set(value).ok()?;
-                Some(Expression(free as u32))
-            }
-            Err(unknown) => {
-                let problem = format!("nothing is recorded for `{unknown}` in `{expression}`");
-                self.problems.borrow_mut().push(problem);
-                None
-            }
-        }
-    }
-
-    fn evaluate(&self, expression: Expression) -> Option<&[u8]> {
-        self.count(HostCall::Evaluate);
-        let slot = self.expressions.get(expression.0 as usize)?;
-        slot.get().map(|value| &**value)
-    }
-
-    fn forget(&self, _expression: Expression) {
-        self.count(HostCall::Forget);
-    }
-
-    fn declare_struct(&self, _name: &str) {
-        self.count(HostCall::Declare);
-    }
-
-    fn publish(&self, _name: &str, _value: &[u8]) {
-        self.count(HostCall::SetProperty);
-    }
-}
-
-impl Metrics for Recorded {
-    fn define(&self, _kind: MetricKind, stat_name: &str) -> Option<MetricId> {
-        self.count(HostCall::Define);
-        let mut last = self.last_defined.borrow_mut();
-        last.clear();
-        last.push_str(stat_name);
-        self.defined.set(self.defined.get() + 1);
-        Some(MetricId(self.defined.get()))
-    }
-
-    fn record(&self, _metric: MetricId, _value: u64) {
-        self.count(HostCall::Record);
-    }
-
-    fn change(&self, _gauge: MetricId, _by: i64) {
-        self.count(HostCall::Change);
-    }
-}
-
-impl Clock for Recorded {
-    fn now(&self) -> u64 {
-        self.count(HostCall::Time);
-        self.time.set(self.time.get() + 1_000);
-        self.time.get()
-    }
-}
-
-impl Log for Recorded {
-    fn log(&self, level: LogLevel, message: &str) {
-        self.count(HostCall::Log);
-        if level != LogLevel::Debug {
-            self.problems.borrow_mut().push(message.to_owned());
-        }
-    }
-}
-
 /// The place of a header's value, made where there is none.
 fn slot<'a>(headers: &'a mut Vec<(&'static str, Vec<u8>)>, name: &'static str) -> &'a mut Vec<u8> {
     let at = headers.iter().position(|(known, _)| *known == name);
@@ -462,83 +261,10 @@ fn slot<'a>(headers: &'a mut Vec<(&'static str, Vec<u8>)>, name: &'static str) -
     &mut headers[at].1
 }
 
-/// The elements of a list, split at the commas that are its own.
-fn elements(list: &str) -> Vec<&str> {
-    let (mut depth, mut quoted) = (0_u32, false);
-    let is_end = |c| {
-        match c {
-            '\'' => quoted = !quoted,
-            '(' | '[' | '{' if !quoted => depth += 1,
-            ')' | ']' | '}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0 && !quoted
-    };
-    list.split(is_end).map(str::trim).collect()
-}
-
-/// A list as the proxy serializes it: pairs of an element and nothing.
-fn list(elements: &[&[u8]]) -> Vec<u8> {
-    let nothing = &b""[..];
-    pairs(elements.iter().map(|element| (*element, nothing)))
-}
-
-/// Pairs as the proxy serializes them.
-fn pairs<'a>(pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
-    let size = |size: usize| (size as u32).to_ne_bytes();
-    let mut bytes = size(pairs.len()).to_vec();
-    for (key, value) in pairs.clone() {
-        bytes.extend([size(key.len()), size(value.len())].concat());
-    }
-    for (key, value) in pairs {
-        bytes.extend([key, b"\0", value, b"\0"].concat());
-    }
-    bytes
-}
-
-fn workload(name: &str) -> Workload {
-    Workload {
-        instance: format!("{name}-7d9f6c8b4d-x2x5z"),
-        namespace: "shop".into(),
-        name: name.into(),
-        cluster: "Kubernetes".into(),
-        canonical_service: name.into(),
-        canonical_revision: "v1".into(),
-        app: name.into(),
-        version: "v1".into(),
-        ..Workload::UNKNOWN
-    }
-}
-
-/// The node message of a workload's sidecar: metadata has the keys of the exchange.
-fn node(name: &str) -> Vec<u8> {
-    let owner = format!("kubernetes://apis/apps/v1/namespaces/shop/deployments/{name}");
-    let own = workload(name).to_exchange(&owner);
-    Node {
-        id: format!("sidecar~10.0.0.1~{name}-7d9f6c8b4d-x2x5z.shop~shop.svc.cluster.local"),
-        metadata: Struct::decode(&*own).ok(),
-        locality: None,
-    }
-    .encode_to_vec()
-}
-
-/// The metadata of podinfo's cluster, which names its service.
-fn cluster_metadata() -> Vec<u8> {
-    let service = [
-        ("host", "podinfo.shop.svc.cluster.local"),
-        ("name", "podinfo"),
-        ("namespace", "shop"),
-    ];
-    let service = service.map(|(key, text)| (key, Kind::Text(text.to_owned())));
-    let kind = Some(Kind::Struct(service.into_iter().collect()));
-    let services = Kind::List(List {
-        values: vec![Value { kind }],
-    });
-    Metadata::of_istio(Struct::from_iter([("services", services)])).encode_to_vec()
-}
-
 #[cfg(test)]
 mod tests {
+    use stats_core::host::Attributes;
+
     use super::*;
 
     #[test]

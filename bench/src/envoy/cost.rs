@@ -41,6 +41,38 @@ pub async fn run(
     let inbound = Measured::of(&inbound, effort, others).await?;
     let outbound = Measured::of(&outbound, effort, others).await?;
 
+    let others = others.iter().map(|other| other.variant().name);
+    let names = NAMES.map(str::to_owned);
+    let names: Vec<String> = names.into_iter().chain(others).collect();
+    report_costs(report, effort, copies, &names, [&inbound, &outbound]);
+    report_parts(report, [&inbound, &outbound]);
+
+    let bars = names.iter().map(|name| plot::Bars {
+        name: name.clone(),
+        values: [inbound.cost(name), outbound.cost(name)],
+    });
+    plot::save("envoy.svg", &bars.collect::<Vec<_>>())
+}
+
+/// The rows of the table of costs; other modules follow.
+const NAMES: [&str; 8] = [
+    NATIVE,
+    NATIVE_WITH_PEER,
+    NOTHING,
+    STATS,
+    LOGGER,
+    COMBINED,
+    TWO_FILTERS,
+    EVERY_OPTION_ON,
+];
+
+fn report_costs(
+    report: &mut Report,
+    effort: Effort,
+    copies: u32,
+    names: &[String],
+    measured: [&Measured; 2],
+) {
     report.heading("Cost");
     report.text(&format!(
         "Microseconds of Envoy's CPU time per request and copy, copies in the chain: {copies}, and as a \
@@ -49,20 +81,8 @@ pub async fn run(
          them from the request, as where peers differ. The cost of making them known is in neither.",
         effort.envoys
     ));
-    let others = others.iter().map(|other| other.variant().name);
-    let names = [
-        NATIVE,
-        NATIVE_WITH_PEER,
-        NOTHING,
-        STATS,
-        LOGGER,
-        COMBINED,
-        TWO_FILTERS,
-        EVERY_OPTION_ON,
-    ];
-    let names: Vec<String> = names.map(str::to_owned).into_iter().chain(others).collect();
     let row = |name: &String| {
-        let figures = [&inbound, &outbound].map(|measured| measured.row(name));
+        let figures = measured.map(|measured| measured.row(name));
         [name.clone()].into_iter().chain(figures.concat()).collect()
     };
     let rows: Vec<Vec<String>> = names.iter().map(row).collect();
@@ -76,7 +96,9 @@ pub async fn run(
         "range",
     ];
     report.table(&header, &rows);
+}
 
+fn report_parts(report: &mut Report, [inbound, outbound]: [&Measured; 2]) {
     report.text(
         "Where the time of \"combined\" goes: differences between modules that make its calls, kind by \
          kind, and do nothing else. Each is a small difference of large figures: where the range is \
@@ -94,12 +116,6 @@ pub async fn run(
         &["part", "inbound, µs", "range", "outbound, µs", "range"],
         &rows,
     );
-
-    let bars = names.iter().map(|name| plot::Bars {
-        name: name.clone(),
-        values: [inbound.cost(name), outbound.cost(name)],
-    });
-    plot::save("envoy.svg", &bars.collect::<Vec<_>>())
 }
 
 /// What the Envoys of one direction found.

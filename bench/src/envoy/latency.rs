@@ -31,28 +31,7 @@ pub async fn run(report: &mut Report) -> Result<()> {
         Variant::native(SidecarDirection::Inbound),
         Variant::combined("")?,
     ];
-    let mut testbed = Testbed::start(&setup, &variants).await?;
-    // Of each variant, by percentile.
-    let mut found = variants.each_ref().map(|_| PERCENTILES.map(|_| Vec::new()));
-    for round in 0..=ROUNDS {
-        progress(&format!("latency: round {round} of {ROUNDS}"));
-        for (variant, found) in found.iter_mut().enumerate() {
-            let clients = testbed.clients(variant)?;
-            let duration = if round == 0 {
-                Duration::from_secs(1)
-            } else {
-                DURATION
-            };
-            let times = clients.at_rate(PER_SECOND, duration).await?;
-            for (percentile, found) in PERCENTILES.into_iter().zip(found) {
-                let time = Duration::from_nanos(times.value_at_percentile(percentile));
-                if round > 0 {
-                    found.push(time.as_secs_f64() * 1e6);
-                }
-            }
-        }
-    }
-    testbed.check().await?;
+    let found = measure(&setup, &variants).await?;
 
     report.heading("Latency");
     report.text(&format!(
@@ -89,6 +68,35 @@ pub async fn run(report: &mut Report) -> Result<()> {
     }
     report.table(&["", "p50, µs", "range", "p99, µs", "range"], &rows);
     Ok(())
+}
+
+/// Microseconds of each round, of each variant by percentile.
+type Times = [[Vec<f64>; 2]; 3];
+
+async fn measure(setup: &TestbedSetup, variants: &[Variant; 3]) -> Result<Times> {
+    let mut testbed = Testbed::start(setup, variants).await?;
+    // Of each variant, by percentile.
+    let mut found = variants.each_ref().map(|_| PERCENTILES.map(|_| Vec::new()));
+    for round in 0..=ROUNDS {
+        progress(&format!("latency: round {round} of {ROUNDS}"));
+        for (variant, found) in found.iter_mut().enumerate() {
+            let clients = testbed.clients(variant)?;
+            let duration = if round == 0 {
+                Duration::from_secs(1)
+            } else {
+                DURATION
+            };
+            let times = clients.at_rate(PER_SECOND, duration).await?;
+            for (percentile, found) in PERCENTILES.into_iter().zip(found) {
+                let time = Duration::from_nanos(times.value_at_percentile(percentile));
+                if round > 0 {
+                    found.push(time.as_secs_f64() * 1e6);
+                }
+            }
+        }
+    }
+    testbed.check().await?;
+    Ok(found)
 }
 
 fn row(name: &str, [p50, p99]: [String; 2], [range_50, range_99]: [String; 2]) -> Vec<String> {

@@ -9,7 +9,8 @@ use harness::{Envoy, SidecarDirection};
 use tempfile::TempDir;
 
 use super::probe::Probe;
-use super::testbed::{self, TestbedSetup, cpu_time};
+use super::testbed::setup::{NO_UPSTREAM, options};
+use super::testbed::{TestbedSetup, cpu_time};
 use super::variant::{OtherModule, Variant, filter};
 use crate::report::{Report, median, progress, range};
 
@@ -35,19 +36,7 @@ pub async fn run(report: &mut Report, others: &[OtherModule]) -> Result<()> {
         module("combined", harness::install::module()?, ""),
     ];
     modules.extend_from_slice(others);
-    let mut none = Vec::new();
-    let mut found = vec![Vec::new(); modules.len()];
-    let mut vms = 0.0;
-    for nth in 1..=STARTS {
-        progress(&format!("start: {nth} of {STARTS}"));
-        none.push(start(None).await?.milliseconds);
-        for (module, found) in modules.iter().zip(&mut found) {
-            let started = start(Some(module)).await?;
-            found.push(started.milliseconds);
-            ensure!(started.vms > 0.0, "{} starts no VM", module.name);
-            vms = started.vms;
-        }
-    }
+    let (none, found, vms) = measure(&modules).await?;
     let each = |starts: &[f64]| -> Vec<f64> {
         let differences = starts
             .iter()
@@ -91,6 +80,26 @@ pub async fn run(report: &mut Report, others: &[OtherModule]) -> Result<()> {
     Ok(())
 }
 
+/// Milliseconds of each start without plugins, of each start of each module, and how many VMs a module then has.
+type Starts = (Vec<f64>, Vec<Vec<f64>>, f64);
+
+async fn measure(modules: &[OtherModule]) -> Result<Starts> {
+    let mut none = Vec::new();
+    let mut found = vec![Vec::new(); modules.len()];
+    let mut vms = 0.0;
+    for nth in 1..=STARTS {
+        progress(&format!("start: {nth} of {STARTS}"));
+        none.push(start(None).await?.milliseconds);
+        for (module, found) in modules.iter().zip(&mut found) {
+            let started = start(Some(module)).await?;
+            found.push(started.milliseconds);
+            ensure!(started.vms > 0.0, "{} starts no VM", module.name);
+            vms = started.vms;
+        }
+    }
+    Ok((none, found, vms))
+}
+
 struct StartCost {
     milliseconds: f64,
     vms: f64,
@@ -109,8 +118,8 @@ async fn start(module: Option<&OtherModule>) -> Result<StartCost> {
         copies: 1,
         ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
-    let bootstrap = setup.bootstrap(&[variant], testbed::NOBODY);
-    let envoy = Envoy::start(&bootstrap, &testbed::options()).await?;
+    let bootstrap = setup.bootstrap(&[variant], NO_UPSTREAM);
+    let envoy = Envoy::start(&bootstrap, &options()).await?;
     let milliseconds = cpu_time(envoy.pid())?.as_secs_f64() * 1e3;
     // There is no such gauge where there is no VM.
     let gauge = envoy

@@ -68,18 +68,7 @@ pub fn save(file: &str, bars: &[Bars]) -> Result<()> {
     for (side, (label, color)) in SERIES.into_iter().enumerate() {
         let rectangles = (0..rows).zip(bars).map(|(nth, bars)| {
             let row = row_of(nth);
-            let mut rectangle = Rectangle::new(
-                [
-                    (0.0, SegmentValue::Exact(row)),
-                    (bars.values[side], end_of(row)),
-                ],
-                color.filled(),
-            );
-            // Half of the row each, inbound above.
-            let half = ROW_HEIGHT / 2 + 2;
-            let (above, below) = if side == 0 { (6, half) } else { (half, 6) };
-            rectangle.set_margin(above, below, 0, 0);
-            rectangle
+            bar(bars.values[side], side, row, end_of(row))
         });
         chart
             .draw_series(rectangles)?
@@ -99,4 +88,22 @@ pub fn save(file: &str, bars: &[Bars]) -> Result<()> {
     area.present()?;
     progress(&format!("written: {}", path.display()));
     Ok(())
+}
+
+/// One bar in its row: half of the row, inbound above.
+fn bar(
+    value: f64,
+    side: usize,
+    row: u32,
+    end: SegmentValue<u32>,
+) -> Rectangle<(f64, SegmentValue<u32>)> {
+    let (_, color) = SERIES[side];
+    let mut rectangle = Rectangle::new(
+        [(0.0, SegmentValue::Exact(row)), (value, end)],
+        color.filled(),
+    );
+    let half = ROW_HEIGHT / 2 + 2;
+    let (above, below) = if side == 0 { (6, half) } else { (half, 6) };
+    rectangle.set_margin(above, below, 0, 0);
+    rectangle
 }
