@@ -4,6 +4,7 @@
 //! The proxy is a [`Recorded`], which the ABI 0.2.1 reaches through [`imports`]; here is in which order
 //! Envoy enters a module. A callback that the module does not export is not entered, as in Envoy.
 
+mod attributes;
 mod imports;
 
 use std::collections::HashMap;
@@ -83,6 +84,7 @@ impl Compiled {
             memory: None,
             allocate: None,
             buffers: 0,
+            abi: Abi::default(),
             root: FIRST_CONTEXT,
             open: FIRST_CONTEXT,
         };
@@ -105,7 +107,7 @@ impl Compiled {
         for _ in 0..WARM_UP {
             vm.request()?;
         }
-        let problems = vm.proxy().problems();
+        let problems = &vm.store.data().abi.problems;
         ensure!(
             problems.is_empty(),
             "{}: {}",
@@ -144,6 +146,11 @@ impl Vm {
     /// The proxy, to change what the next request is.
     pub fn proxy(&mut self) -> &mut Recorded {
         &mut self.store.data_mut().recorded
+    }
+
+    /// The stat name that the module defined last.
+    pub fn last_defined(&self) -> &str {
+        &self.store.data().abi.last_defined
     }
 
     /// The module's memory in bytes. It never shrinks.
@@ -261,7 +268,7 @@ impl Vm {
         let proxy = self.store.data();
         Ok(Cost {
             fuel: u64::MAX - left,
-            calls: proxy.recorded.calls(),
+            calls: proxy.abi.calls,
             callbacks: self.callbacks,
             buffers: proxy.buffers,
             allocations,
@@ -280,10 +287,26 @@ struct Proxy {
     /// Likewise: the module's own memory for what is handed over.
     allocate: Option<TypedFunc<u32, u32>>,
     buffers: u64,
+    /// What the module did through the ABI.
+    abi: Abi,
     /// The context of the plugin.
     root: u32,
     /// The context of the one request that there is; the plugin's where there is none.
     open: u32,
+}
+
+/// What a module did through the ABI.
+#[derive(Default)]
+struct Abi {
+    calls: HostCalls,
+    /// What each expression evaluates to, by token; `None` for one that was deleted.
+    expressions: Vec<Option<Vec<u8>>>,
+    metrics: u32,
+    last_defined: String,
+    /// Warnings and errors that were logged, and expressions with an element that is not known: then
+    /// something else is measured than was meant.
+    problems: Vec<String>,
+    time: u64,
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {

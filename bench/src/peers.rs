@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use stats_core::workload::Workload;
+use stats_core::peer::workload::{Locality, Workload};
 
 /// The values of both headers of the `n`th peer, id and metadata, of the size that a pod of Istio's
 /// sends.
@@ -14,8 +14,10 @@ pub fn headers(n: usize) -> (String, String) {
         namespace: "shop".into(),
         name: name.clone(),
         cluster: "c199d81d4e3104a5d90254b2a210914c8".into(),
-        region: "eu-central-1".into(),
-        zone: "eu-central-1a".into(),
+        locality: Locality {
+            region: "eu-central-1".into(),
+            zone: "eu-central-1a".into(),
+        },
         canonical_service: name.clone(),
         canonical_revision: "v2".into(),
         app: name.clone(),

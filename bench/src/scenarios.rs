@@ -1,10 +1,12 @@
 //! What is measured, once for all benchmarks: requests in the core and in the compiled module,
 //! configurations, a page. How it is measured is the benchmarks' own.
 
-use anyhow::{Context, Result, ensure};
-use stats_core::plugin::{Plugin, Stream};
+use anyhow::{Result, ensure};
+use stats_core::config::Config;
+use stats_core::http::Plugin;
+use stats_core::http::request::Request;
+use stats_core::http::role::Role;
 use stats_core::registry::Registry;
-use stats_core::stat_name;
 
 use crate::recorded::Recorded;
 
@@ -19,23 +21,27 @@ pub struct Scenario {
     /// The proxy.
     pub proxy: fn() -> Recorded,
     /// The plugin's role.
+    pub role: Role,
+    /// What a proxy calls that role.
     pub root_id: &'static str,
     /// The plugin's configuration.
     pub configuration: &'static str,
 }
 
-/// At the server's sidecar, with all defaults.
+/// At the server's sidecar, with nothing configured but the direction, as manifests have it.
 pub const INBOUND: Scenario = Scenario {
     name: "inbound",
     proxy: Recorded::inbound,
+    role: Role::Telemetry,
     root_id: "",
-    configuration: "",
+    configuration: r#"{"direction": "inbound"}"#,
 };
 
-/// At the client's sidecar, with all defaults.
+/// The same at the client's sidecar.
 pub const OUTBOUND: Scenario = Scenario {
     name: "outbound",
     proxy: Recorded::outbound,
+    configuration: r#"{"direction": "outbound"}"#,
     ..INBOUND
 };
 
@@ -43,6 +49,7 @@ pub const OUTBOUND: Scenario = Scenario {
 pub const STATS_ALONE: Scenario = Scenario {
     name: "stats alone",
     proxy: Recorded::behind_an_exchange,
+    role: Role::Stats,
     root_id: "stats_inbound",
     ..INBOUND
 };
@@ -51,6 +58,7 @@ pub const STATS_ALONE: Scenario = Scenario {
 pub const EVERY_OPTION: Scenario = Scenario {
     name: "every option",
     configuration: r#"{
+        "direction": "inbound",
         "metrics": [{"dimensions": {"method": "request.method", "path": "request.url_path"}}],
         "extra_metrics": [
             "requests_started_total", "requests_in_flight", "response_first_byte_milliseconds"
@@ -72,7 +80,7 @@ pub const BY_AUTHORITY: Scenario = Scenario {
 /// Inbound, with room for one peer only: each other one is decoded anew.
 pub const ONE_CACHED_PEER: Scenario = Scenario {
     name: "one cached peer",
-    configuration: r#"{"max_peer_cache_size": 1}"#,
+    configuration: r#"{"direction": "inbound", "max_peer_cache_size": 1}"#,
     ..INBOUND
 };
 
@@ -85,9 +93,17 @@ impl Scenario {
     /// # Errors
     /// Where the configuration cannot be used, or the proxy has problems.
     pub fn in_core(&self) -> Result<Core> {
-        let proxy = (self.proxy)();
+        let mut proxy = (self.proxy)();
         let configuration = self.configuration.as_bytes();
-        let plugin = Plugin::configure(&proxy, self.root_id.as_bytes(), configuration)?;
+        let (_, warnings) = Config::parse(configuration)?;
+        ensure!(
+            warnings.is_empty(),
+            "{}: {}",
+            self.name,
+            warnings.join("; ")
+        );
+        let local = proxy.local.clone();
+        let plugin = Plugin::configure(&mut proxy.host, self.role, local, configuration)?;
         let mut core = Core { proxy, plugin };
         for _ in 0..WARM_UP {
             core.request();
@@ -113,12 +129,12 @@ pub struct Core {
 impl Core {
     /// One whole request.
     pub fn request(&mut self) {
-        let Self { proxy, plugin } = self;
-        let mut stream = Stream::default();
-        plugin.on_request_headers(proxy, &mut stream);
-        plugin.on_response_headers(proxy, &mut stream);
-        plugin.on_log(proxy, &mut stream);
-        plugin.on_done(proxy, &mut stream);
+        let host = &mut self.proxy.host;
+        let mut request = Request::default();
+        self.plugin.on_request_headers(host, &mut request);
+        self.plugin.on_response_headers(host, &mut request);
+        self.plugin.on_log(host, &mut request);
+        self.plugin.on_done(host, &mut request);
     }
 }
 
@@ -153,16 +169,12 @@ pub fn large_configuration() -> String {
 pub fn registry(series: u64) -> Result<Registry> {
     let mut core = BY_AUTHORITY.in_core()?;
     let mut registry = Registry::new();
-    let mut name = String::new();
     for number in 0..series {
         core.proxy.set_authority(WARM_UP + number);
         core.request();
-        core.proxy.last_defined().clone_into(&mut name);
-        // The last defined is a histogram; as a counter, a series is one line.
-        name.push_str("_total");
-        let parsed = stat_name::parse(&name);
-        let (labels, name) = parsed.with_context(|| format!("{name} is no stat name"))?;
-        registry.counter(name, "", &labels)?.increment();
+        let labels = core.proxy.host.metrics.last_labels();
+        let counter = registry.counter("istio_requests_total", "", &labels)?;
+        counter.increment();
     }
     Ok(registry)
 }

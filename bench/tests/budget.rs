@@ -87,8 +87,8 @@ fn the_module_makes_the_calls_of_the_core_and_no_others() {
 #[test]
 fn what_is_measured_is_a_request_about_which_everything_is_known() {
     for scenario in [INBOUND, OUTBOUND, STATS_ALONE, EVERY_OPTION] {
-        let mut vm = MODULE.start(&scenario).unwrap();
-        let labels = vm.proxy().last_defined();
+        let vm = MODULE.start(&scenario).unwrap();
+        let labels = vm.last_defined();
         assert!(labels.contains("response_code=.=200;"), "{labels}");
         assert!(labels.contains("spiffe://"), "{labels}");
         // Not for a client to tell, as in Istio.

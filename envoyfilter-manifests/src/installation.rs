@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
-use stats_core::metrics::PREFIX;
+use stats_core::labels::metrics::PREFIX;
 
 use crate::istio_version::IstioVersion;
 use crate::module_source::{ModuleSource, sha256};

@@ -8,9 +8,9 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
 use stats_core::config::Config;
-use stats_core::dimensions::LABELS;
-use stats_core::exchange::UnknownReason;
-use stats_core::operation;
+use stats_core::labels::LABELS;
+use stats_core::labels::operation;
+use stats_core::peer::unknown::UnknownReason;
 
 /// A configuration that the module accepts.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,13 +94,14 @@ impl PluginConfig {
         let config = &self.config;
         let mut labels: BTreeSet<String> = config
             .metrics
+            .overrides
             .iter()
             .flat_map(|metric| metric.dimensions.iter().map(|(label, _)| label.clone()))
             .collect();
-        if !config.request_operations.is_empty() {
+        if !config.metrics.operations.is_empty() {
             labels.insert(operation::LABEL.to_owned());
         }
-        if config.peer_unknown_reason {
+        if config.metrics.peer_unknown_reason {
             labels.insert(UnknownReason::LABEL.to_owned());
         }
         labels.retain(|label| !LABELS.contains(&label.as_str()));
@@ -109,12 +110,12 @@ impl PluginConfig {
 
     /// How the names of its metrics begin: `istio_`.
     pub fn prefix(&self) -> String {
-        format!("{}_", self.config.stat_prefix)
+        format!("{}_", self.config.metrics.stat_prefix)
     }
 
     /// The most label sets that it keeps apart.
     pub fn max_series(&self) -> usize {
-        self.config.max_series
+        self.config.metrics.max_series
     }
 
     /// What the module would warn of, a line each.

@@ -1,313 +1,238 @@
-//! The calls from the module into the proxy: stats-core's host traits on the proxy-wasm ABI 0.2.1.
-
-use std::ptr;
-use std::time::Duration;
+//! The core's host traits on a proxy: what each of its questions is in the words of the ABI.
 
 use stats_core::host::{
-    Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
+    Clock, ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
+    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, RequestFacts, Requests,
+    SeriesId, Value, envoy,
 };
-use stats_core::pairs;
+use stats_core::labels::stat_name;
+use stats_core::peer::principals::Principals;
+use stats_core::peer::workload::{FilterStateValues, Workload};
 
-use crate::memory;
+use crate::abi::{MapType, MetricType, ProxyWasm};
+use crate::attributes as name;
+use crate::facts::{self, Attributes, Queries};
+use crate::{pairs, values};
 
-/// The proxy around this module, for as long as what it hands over is kept.
-pub struct ProxyWasm {
-    _private: (),
+/// What the proxy holds for one plugin, and what is kept to make use of it.
+#[derive(Default)]
+pub struct PluginState {
+    queries: Queries,
+    families: Vec<Family>,
 }
 
-/// A buffer that the proxy holds.
-#[derive(Clone, Copy)]
-pub enum BufferType {
-    /// The plugin's configuration.
-    PluginConfiguration = 7,
+/// A metric and its labels: a stat name without values.
+struct Family {
+    kind: MetricType,
+    name: String,
+    labels: Vec<String>,
 }
 
-const OK: u32 = 0;
-/// Shared data is set whatever is there.
-const ANY_VERSION: u32 = 0;
-
-#[link(wasm_import_module = "env")]
-unsafe extern "C" {
-    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        max: usize,
-        value: *mut *const u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_get_property(
-        path: *const u8,
-        path_size: usize,
-        value: *mut *const u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_set_property(
-        path: *const u8,
-        path_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_get_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *mut *const u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_get_header_map_pairs(map: u32, value: *mut *const u8, size: *mut usize) -> u32;
-    fn proxy_replace_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
-    fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_increment_metric(id: u32, by: i64) -> u32;
-    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
-    fn proxy_set_effective_context(context: u32) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        value: *mut *const u8,
-        size: *mut usize,
-        version: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(
-        key: *const u8,
-        key_size: usize,
-        value: *const u8,
-        value_size: usize,
-        version: u32,
-    ) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_size: usize,
-        argument: *const u8,
-        argument_size: usize,
-        value: *mut *const u8,
-        size: *mut usize,
-    ) -> u32;
-}
-
-#[expect(
-    clippy::unused_self,
-    reason = "what is handed over lives as long as the borrow"
-)]
-impl ProxyWasm {
-    /// The proxy, with all its memory free.
-    ///
-    /// # Safety
-    /// At any time there may only be one: what another handed over is overwritten.
-    pub unsafe fn new() -> Self {
-        // SAFETY: what was handed over was borrowed from a handle that is gone.
-        unsafe { memory::reuse() };
-        Self { _private: () }
-    }
-
-    /// A property that is not an attribute of a request, such as `plugin_root_id`.
-    pub fn property(&self, path: &str) -> Option<&[u8]> {
-        self.attribute(path)
-    }
-
-    /// A whole buffer.
-    pub fn buffer(&self, buffer: BufferType) -> Option<&[u8]> {
-        // SAFETY: the two pointers are to locals, as `handed_over` has it.
-        handed_over(|value, size| unsafe {
-            proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX, value, size)
-        })
-    }
-
-    /// How often `proxy_on_tick` is to be called.
-    pub fn set_tick_period(&self, period: Duration) {
-        let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        // SAFETY: no memory is passed.
-        unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
-    }
-
-    /// What a VM of the same id has [shared](Self::share) under this key.
-    pub fn shared(&self, key: &[u8]) -> Option<&[u8]> {
-        let mut version = 0;
-        // SAFETY: the key is valid for the call, and the three pointers are to locals.
-        handed_over(|value, size| unsafe {
-            proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut version)
-        })
-    }
-
-    /// Shares a value with all VMs of the same id, those to come included.
-    pub fn share(&self, key: &[u8], value: &[u8]) {
-        // SAFETY: both slices are valid for the call.
-        unsafe {
-            proxy_set_shared_data(
-                key.as_ptr(),
-                key.len(),
-                value.as_ptr(),
-                value.len(),
-                ANY_VERSION,
-            )
-        };
-    }
-
-    /// Makes another context the one that calls are about; whether there still is one.
-    pub fn turn_to(&self, context: u32) -> bool {
-        // SAFETY: no memory is passed.
-        let status = unsafe { proxy_set_effective_context(context) };
-        status == OK
-    }
-
-    /// Calls one of the proxy's own functions.
-    fn call(&self, function: &str, argument: &[u8]) -> Option<&[u8]> {
-        // SAFETY: both slices are valid for the call, and the two pointers are to locals.
-        handed_over(|value, size| unsafe {
-            proxy_call_foreign_function(
-                function.as_ptr(),
-                function.len(),
-                argument.as_ptr(),
-                argument.len(),
-                value,
-                size,
-            )
-        })
+impl PluginState {
+    /// Gives back what the proxy holds.
+    pub fn release(&self, proxy: &ProxyWasm) {
+        self.queries.release(proxy);
     }
 }
 
-impl Headers for ProxyWasm {
+/// A proxy as the host of one plugin.
+pub struct Host<'a> {
+    /// The proxy.
+    pub proxy: ProxyWasm,
+    /// What is kept for the plugin.
+    pub state: &'a mut PluginState,
+}
+
+impl Headers for Host<'_> {
+    #[inline]
     fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
-        // SAFETY: the name is valid for the call, and the two pointers are to locals.
-        handed_over(|value, size| unsafe {
-            proxy_get_header_map_value(map_type(map), name.as_ptr(), name.len(), value, size)
-        })
+        self.proxy.header(map_type(map), name)
     }
 
-    /// Each value handed over is an entry into the module for memory, and that costs more than to
+    /// For each value handed over the proxy enters the module for memory, and that costs more than to
     /// hand over all headers at once.
+    #[inline]
     fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
-        // SAFETY: the two pointers are to locals, as `handed_over` has it.
-        let all = handed_over(|value, size| unsafe {
-            proxy_get_header_map_pairs(map_type(map), value, size)
+        let mut values = [None; N];
+        let all = self.proxy.headers(map_type(map)).unwrap_or_default();
+        for (key, value) in pairs::entries(all) {
+            for (name, found) in names.iter().zip(&mut values) {
+                if key.len() == name.len() && found.is_none() && key == name.as_bytes() {
+                    *found = Some(value);
+                }
+            }
+        }
+        values
+    }
+
+    fn set_header(&mut self, map: HeaderMap, name: &str, value: &[u8]) {
+        self.proxy.set_header(map_type(map), name, value);
+    }
+
+    fn remove_header(&mut self, map: HeaderMap, name: &str) {
+        self.proxy.remove_header(map_type(map), name);
+    }
+}
+
+impl Requests for Host<'_> {
+    #[inline]
+    fn finished_request(&self, principals: End) -> RequestFacts<'_> {
+        self.state.queries.finished(&self.proxy, principals)
+    }
+
+    fn open_request(&self, principals: End) -> RequestFacts<'_> {
+        facts::open(&self.proxy, principals)
+    }
+
+    fn grpc_status(&self) -> Option<i32> {
+        let status = facts::number(&self.proxy, name::GRPC_STATUS)?;
+        i32::try_from(status).ok()
+    }
+
+    fn grpc_messages(&self) -> Option<MessageCounts> {
+        MessageCounts::parse(self.proxy.attribute(name::GRPC_MESSAGES)?)
+    }
+}
+
+impl Connections for Host<'_> {
+    fn listener_direction(&self) -> ListenerDirection {
+        match facts::number(&self.proxy, name::LISTENER_DIRECTION) {
+            Some(1) => ListenerDirection::Inbound,
+            Some(2) => ListenerDirection::Outbound,
+            _ => ListenerDirection::Unspecified,
+        }
+    }
+
+    fn cluster_name(&self) -> &[u8] {
+        facts::text(&self.proxy, name::CLUSTER_NAME)
+    }
+
+    fn cluster(&self) -> ClusterFacts {
+        envoy::cluster(facts::text(&self.proxy, name::CLUSTER_METADATA))
+    }
+
+    fn downstream_principals(&self) -> Principals<&[u8]> {
+        facts::downstream_principals(&self.proxy)
+    }
+}
+
+impl PeerState for Host<'_> {
+    fn published_peer(&self, end: End) -> Option<&[u8]> {
+        self.proxy.attribute(published(end))
+    }
+
+    /// The native filter's object arrives as pairs, in the order of the proxy's map.
+    fn native_peer(&self, end: End) -> Option<FilterStateValues<'_>> {
+        let map = self.proxy.attribute(match end {
+            End::Downstream => name::NATIVE_DOWNSTREAM_PEER,
+            End::Upstream => name::NATIVE_UPSTREAM_PEER,
+        })?;
+        Some(Workload::FILTER_STATE.map(|field| {
+            let mut entries = pairs::entries(map);
+            let found = entries.find(|(key, _)| *key == field.as_bytes());
+            found.map_or(&b""[..], |(_, value)| value)
+        }))
+    }
+
+    fn endpoint_workload(&self) -> Option<&[u8]> {
+        self.proxy.attribute(name::ENDPOINT_WORKLOAD)
+    }
+
+    fn declare_peers(&mut self) {
+        for end in [End::Downstream, End::Upstream] {
+            let arguments = declare_struct_arguments(published(end));
+            self.proxy.call("declare_property", &arguments);
+        }
+    }
+
+    fn publish_peer(&mut self, end: End, peer: &[u8]) {
+        self.proxy.set_property(published(end), peer);
+    }
+}
+
+impl Metrics for Host<'_> {
+    fn family(&mut self, kind: MetricKind, name: &str, labels: &[&str]) -> Option<FamilyId> {
+        let families = &mut self.state.families;
+        let is = |family: &Family| family.name == name && family.labels == labels;
+        let at = families.iter().position(is).unwrap_or_else(|| {
+            families.push(Family {
+                kind: match kind {
+                    MetricKind::Counter => MetricType::Counter,
+                    MetricKind::Gauge => MetricType::Gauge,
+                    MetricKind::Histogram => MetricType::Histogram,
+                },
+                name: name.to_owned(),
+                labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            });
+            families.len() - 1
         });
-        pairs::values(all.unwrap_or_default(), names)
+        Some(FamilyId(at as u32))
     }
 
-    fn set_header(&self, map: HeaderMap, name: &str, value: &[u8]) {
-        // SAFETY: both slices are valid for the call.
-        unsafe {
-            proxy_replace_header_map_value(
-                map_type(map),
-                name.as_ptr(),
-                name.len(),
-                value.as_ptr(),
-                value.len(),
-            )
-        };
+    fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId> {
+        let family = self.state.families.get(family.0 as usize)?;
+        let labels = family.labels.iter().map(String::as_str);
+        let stat_name = stat_name::with_labels(&family.name, labels.zip(values.iter().copied()));
+        let metric = self.proxy.define_metric(family.kind, &stat_name)?;
+        Some(SeriesId(metric))
     }
 
-    fn remove_header(&self, map: HeaderMap, name: &str) {
-        // SAFETY: the name is valid for the call.
-        unsafe { proxy_remove_header_map_value(map_type(map), name.as_ptr(), name.len()) };
-    }
-}
-
-impl Attributes for ProxyWasm {
-    fn attribute(&self, path: &str) -> Option<&[u8]> {
-        // SAFETY: the path is valid for the call, and the two pointers are to locals.
-        handed_over(|value, size| unsafe {
-            proxy_get_property(path.as_ptr(), path.len(), value, size)
-        })
+    #[inline]
+    fn add(&mut self, counter: SeriesId, by: u64) {
+        self.proxy.record_metric(counter.0, by);
     }
 
-    fn compile(&self, expression: &str) -> Option<Expression> {
-        let token = self.call("expr_create", expression.as_bytes())?;
-        Some(Expression(u32::from_ne_bytes(token.try_into().ok()?)))
+    #[inline]
+    fn observe(&mut self, histogram: SeriesId, value: u64) {
+        self.proxy.record_metric(histogram.0, value);
     }
 
-    fn evaluate(&self, expression: Expression) -> Option<&[u8]> {
-        self.call("expr_evaluate", &expression.0.to_ne_bytes())
+    fn gauge_set(&mut self, gauge: SeriesId, value: u64) {
+        self.proxy.record_metric(gauge.0, value);
     }
 
-    fn forget(&self, expression: Expression) {
-        self.call("expr_delete", &expression.0.to_ne_bytes());
-    }
-
-    fn declare_struct(&self, name: &str) {
-        self.call("declare_property", &declare_struct_arguments(name));
-    }
-
-    fn publish(&self, name: &str, value: &[u8]) {
-        // SAFETY: both slices are valid for the call.
-        unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    fn gauge_add(&mut self, gauge: SeriesId, by: i64) {
+        self.proxy.increment_metric(gauge.0, by);
     }
 }
 
-impl Metrics for ProxyWasm {
-    fn define(&self, kind: MetricKind, stat_name: &str) -> Option<MetricId> {
-        let kind = match kind {
-            MetricKind::Counter => 0,
-            MetricKind::Gauge => 1,
-            MetricKind::Histogram => 2,
-        };
-        let mut id = 0;
-        // SAFETY: the name is valid for the call, and the id is a local.
-        let status =
-            unsafe { proxy_define_metric(kind, stat_name.as_ptr(), stat_name.len(), &raw mut id) };
-        (status == OK).then_some(MetricId(id))
+impl Expressions for Host<'_> {
+    /// Parses the expression alone first: wrapped, two halves of something else might.
+    fn compile(&mut self, expression: &str) -> Option<ExpressionId> {
+        let alone = self.proxy.create(expression)?;
+        self.proxy.delete(alone);
+        self.proxy
+            .create(&values::typed(expression))
+            .map(ExpressionId)
     }
 
-    fn record(&self, metric: MetricId, value: u64) {
-        // SAFETY: no memory is passed.
-        unsafe { proxy_record_metric(metric.0, value) };
+    fn evaluate(&self, expression: ExpressionId) -> Option<Value<'_>> {
+        values::value(self.proxy.evaluate(expression.0)?)
     }
 
-    fn change(&self, gauge: MetricId, by: i64) {
-        // SAFETY: no memory is passed.
-        unsafe { proxy_increment_metric(gauge.0, by) };
+    fn release(&mut self, expression: ExpressionId) {
+        self.proxy.delete(expression.0);
     }
 }
 
-impl Clock for ProxyWasm {
+impl Clock for Host<'_> {
     fn now(&self) -> u64 {
-        let mut time = 0;
-        // SAFETY: the time is a local.
-        unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
-        time
+        self.proxy.now()
     }
 }
 
-impl Log for ProxyWasm {
-    fn log(&self, level: LogLevel, message: &str) {
-        let level = match level {
-            LogLevel::Debug => 1,
-            LogLevel::Warn => 3,
-            LogLevel::Error => 4,
-        };
-        // SAFETY: the message is valid for the call.
-        unsafe { proxy_log(level, message.as_ptr(), message.len()) };
-    }
-}
-
-fn map_type(map: HeaderMap) -> u32 {
+fn map_type(map: HeaderMap) -> MapType {
     match map {
-        HeaderMap::Request => 0,
-        HeaderMap::Response => 2,
+        HeaderMap::Request => MapType::RequestHeaders,
+        HeaderMap::Response => MapType::ResponseHeaders,
     }
 }
 
-/// What a call hands over: the host asks [`memory`] for room, writes there and says where.
-///
-/// The lifetime is free. The callers bind it to their `&self`, and a [`ProxyWasm`] lives no longer
-/// than what it read may be looked at: see [`ProxyWasm::new`].
-fn handed_over<'a>(call: impl FnOnce(*mut *const u8, *mut usize) -> u32) -> Option<&'a [u8]> {
-    let (mut value, mut size) = (ptr::null(), 0);
-    if call(&raw mut value, &raw mut size) != OK {
-        return None;
+fn published(end: End) -> &'static str {
+    match end {
+        End::Downstream => name::DOWNSTREAM_PEER,
+        End::Upstream => name::UPSTREAM_PEER,
     }
-    // SAFETY: the host says where it wrote how much, in room that is kept while the proxy's handle
-    // lives.
-    Some(unsafe { memory::written(value, size) })
 }
 
 /// Envoy's `DeclarePropertyArguments`: `name` (1), `type` (3) and `schema` (4); all else stays the

@@ -1,21 +1,33 @@
 //! The proxy-wasm module: stats-core bound to a proxy. The callbacks that the proxy enters are
-//! here, the calls back into it in [`host`]; nothing in this crate decides anything.
+//! here, the core's host traits in [`host`], the calls back into the proxy in [`abi`]; nothing in this
+//! crate decides anything.
 //!
-//! The ABI is bound by hand and not through the Rust SDK. The SDK exports every callback there is,
-//! and the proxy enters the module for each one exported; it also boxes a context per request and
-//! copies what it reads. Only what is needed is exported here, and the steady state allocates
-//! nothing.
+//! What only proxy-wasm has stays in this crate: paths with NUL, native-endian bytes, lists of pairs,
+//! one evaluation for many attributes, labels glued into stat names, `root_id`.
+//!
+//! The proxy enters the module for each callback that is exported, so only what is needed is, and the
+//! steady state allocates nothing.
 
+mod abi;
+mod attributes;
+mod facts;
 mod host;
+mod logger;
 mod memory;
+mod pairs;
+mod roots;
+mod values;
 
 use std::cell::RefCell;
 
-use stats_core::host::{Log, LogLevel};
-use stats_core::plugin::{Plugin, Stream};
-use stats_core::streams::Streams;
+use hashbrown::HashTable;
+use stats_core::host::envoy;
+use stats_core::http::Plugin;
+use stats_core::http::request::Request;
 
-use host::{BufferType, ProxyWasm};
+use abi::{BufferType, LogLevel, ProxyWasm};
+use facts::Attributes;
+use host::{Host, PluginState};
 
 /// Go on with the headers.
 const CONTINUE: u32 = 0;
@@ -23,9 +35,22 @@ const CONTINUE: u32 = 0;
 /// What the module knows: the plugins by root context, and each request's state by its context.
 struct Contexts {
     /// By root context, of which there are few.
-    plugins: Vec<(u32, Option<Plugin>)>,
-    /// By the requests' contexts, with the root context of each.
-    streams: Streams<(u32, Stream)>,
+    plugins: Vec<(u32, Option<Loaded>)>,
+    requests: HashTable<OpenRequest>,
+}
+
+/// A plugin that is configured.
+struct Loaded {
+    plugin: Plugin,
+    state: PluginState,
+}
+
+/// A request between its callbacks.
+struct OpenRequest {
+    context: u32,
+    /// The context of its plugin.
+    root: u32,
+    request: Request,
 }
 
 thread_local! {
@@ -33,9 +58,14 @@ thread_local! {
     static CONTEXTS: RefCell<Contexts> = const {
         RefCell::new(Contexts {
             plugins: Vec::new(),
-            streams: Streams::new(),
+            requests: HashTable::new(),
         })
     };
+}
+
+/// Contexts are numbered one after the other by the proxy, so that a multiplication sets them apart.
+fn hash(context: u32) -> u64 {
+    u64::from(context).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Contexts {
@@ -50,50 +80,147 @@ impl Contexts {
         });
     }
 
-    /// The plugin of a request and the request's state.
-    fn stream(&mut self, context: u32) -> Option<(&mut Plugin, &mut Stream)> {
-        let (root, stream) = self.streams.get_mut(context)?;
-        let plugin = of(&mut self.plugins, *root)?.as_mut()?;
-        Some((plugin, stream))
+    fn begin(&mut self, context: u32, root: u32) {
+        let request = OpenRequest {
+            context,
+            root,
+            request: Request::default(),
+        };
+        self.requests
+            .insert_unique(hash(context), request, |open| hash(open.context));
     }
 
-    /// Reads a root context's configuration; whether it can be used.
-    fn configure(&mut self, host: &ProxyWasm, root: u32) -> bool {
+    /// Does something with an open request, its plugin and their host.
+    #[inline]
+    fn with_request(
+        &mut self,
+        context: u32,
+        proxy: ProxyWasm,
+        callback: impl FnOnce(&mut Plugin, &mut Host<'_>, &mut Request),
+    ) {
+        let open = self
+            .requests
+            .find_mut(hash(context), |open| open.context == context);
+        if let Some(open) = open
+            && let Some(Some(Loaded { plugin, state })) = of(&mut self.plugins, open.root)
+        {
+            callback(plugin, &mut Host { proxy, state }, &mut open.request);
+        }
+    }
+
+    /// A request has ended.
+    #[inline]
+    fn end(&mut self, context: u32) {
+        let open = self
+            .requests
+            .find_entry(hash(context), |open| open.context == context);
+        if let Ok(open) = open {
+            open.remove();
+        }
+    }
+
+    /// Configures the plugin of a root context; whether the configuration can be used.
+    fn configure(&mut self, proxy: ProxyWasm, root: u32) -> bool {
         let Some(slot) = of(&mut self.plugins, root) else {
             return false;
         };
-        let root_id = host.property("plugin_root_id").unwrap_or_default();
-        let configuration = host
-            .buffer(BufferType::PluginConfiguration)
-            .unwrap_or_default();
-        let name = host.property("plugin_name").unwrap_or_default();
-        let good = [b"mixerless.good.", name].concat();
-        match Plugin::configure(host, root_id, configuration) {
+        let root_id = facts::text(&proxy, "plugin_root_id").to_vec();
+        let configuration = proxy.buffer(BufferType::PluginConfiguration);
+        let configuration = configuration.unwrap_or_default().to_vec();
+        let name = facts::text(&proxy, "plugin_name").to_vec();
+        let good = [b"mixerless.good.", &*name].concat();
+        let node = proxy.attribute(attributes::NODE).unwrap_or_default();
+        let local = envoy::local_proxy(node, proxy.random());
+        let mut state = PluginState::default();
+        let mut host = Host {
+            proxy,
+            state: &mut state,
+        };
+        let plugin = roots::role(&root_id)
+            .and_then(|role| Plugin::configure(&mut host, role, local, &configuration));
+        let mut proxy = host.proxy;
+        match plugin {
             Ok(plugin) => {
-                host.share(&good, b"");
-                host.set_tick_period(plugin.tick());
-                if let Some(old) = slot.replace(plugin) {
-                    old.release(host);
+                proxy.share(&good, b"");
+                proxy.set_tick_period(plugin.tick());
+                if let Some(old) = slot.replace(Loaded { plugin, state }) {
+                    old.release(proxy);
                 }
                 true
             }
             Err(error) => {
                 // Each worker has a VM of its own, but one line says it.
-                let refused = [b"mixerless.refused.", name].concat();
-                if host.shared(&refused) != Some(configuration) {
-                    host.share(&refused, configuration);
-                    host.log(LogLevel::Error, &format!("mixerless: {error}"));
+                let refused = [b"mixerless.refused.", &*name].concat();
+                if proxy.shared(&refused) != Some(&configuration) {
+                    proxy.share(&refused, &configuration);
+                    abi::log(LogLevel::Error, &format!("mixerless: {error}"));
                 }
                 // Told of a refusal, the proxy keeps a configuration before it; without one, it does
                 // not even start. Telemetry must not do that: then the plugin only does nothing.
-                host.shared(&good).is_none()
+                proxy.shared(&good).is_none()
             }
         }
+    }
+
+    /// Looks after open requests and plugins, of which the proxy does not tell when they are gone: it
+    /// would enter the module for each request once more.
+    fn tick(&mut self, mut proxy: ProxyWasm, root: u32) {
+        let Self { plugins, requests } = self;
+        let Some(Some(Loaded { plugin, state })) = of(plugins, root) else {
+            return;
+        };
+        let reports = plugin.on_tick();
+        requests.retain(|open| {
+            if open.root != root {
+                return true;
+            }
+            let is_open = proxy.set_context(open.context);
+            // What is handed over for one request takes the place of what was for the last.
+            // SAFETY: each handle is dropped, with all that was borrowed from it, before the next.
+            let proxy = unsafe { ProxyWasm::new() };
+            let mut host = Host {
+                proxy,
+                state: &mut *state,
+            };
+            if !is_open {
+                plugin.on_done(&mut host, &mut open.request);
+            } else if reports {
+                plugin.on_report(&mut host, &mut open.request);
+            }
+            is_open
+        });
+        // SAFETY: the ones in the loop are gone, and nothing is borrowed from the first.
+        proxy = unsafe { ProxyWasm::new() };
+        while let Some(gone) = plugins
+            .iter()
+            .position(|(context, _)| !proxy.set_context(*context))
+        {
+            let (gone, plugin) = plugins.swap_remove(gone);
+            requests.retain(|open| open.root != gone);
+            if let Some(Loaded { plugin, .. }) = plugin {
+                plugin.end();
+            }
+        }
+        proxy.set_context(root);
+    }
+}
+
+impl Loaded {
+    /// Gives back what the proxy holds.
+    fn release(self, proxy: ProxyWasm) {
+        let Self { plugin, mut state } = self;
+        let mut host = Host {
+            proxy,
+            state: &mut state,
+        };
+        plugin.release(&mut host);
+        let proxy = host.proxy;
+        state.release(&proxy);
     }
 }
 
 /// The plugin of a root context.
-fn of(plugins: &mut [(u32, Option<Plugin>)], root: u32) -> Option<&mut Option<Plugin>> {
+fn of(plugins: &mut [(u32, Option<Loaded>)], root: u32) -> Option<&mut Option<Loaded>> {
     let plugin = plugins.iter_mut().find(|(context, _)| *context == root)?;
     Some(&mut plugin.1)
 }
@@ -121,7 +248,7 @@ extern "C" fn proxy_on_context_create(context: u32, root: u32) {
         if root == 0 {
             contexts.plugins.push((context, None));
         } else {
-            contexts.streams.insert(context, (root, Stream::default()));
+            contexts.begin(context, root);
         }
     });
 }
@@ -129,58 +256,25 @@ extern "C" fn proxy_on_context_create(context: u32, root: u32) {
 /// The plugin's configuration is here.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(root: u32, _size: usize) -> u32 {
+    logger::install();
     let mut usable = false;
-    Contexts::enter(|contexts, host| usable = contexts.configure(&host, root));
+    Contexts::enter(|contexts, proxy| usable = contexts.configure(proxy, root));
     u32::from(usable)
 }
 
 /// The period that `configure` asked for has passed.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(root: u32) {
-    Contexts::enter(|contexts, mut host| {
-        let Contexts { plugins, streams } = contexts;
-        let Some(Some(plugin)) = of(plugins, root) else {
-            return;
-        };
-        let reports = plugin.on_tick();
-        streams.retain(|context, (of, stream)| {
-            if *of != root {
-                return true;
-            }
-            // Each request's answers at the place of the last one's.
-            // SAFETY: this takes the place of the only other one.
-            host = unsafe { ProxyWasm::new() };
-            let is_open = host.turn_to(context);
-            if !is_open {
-                plugin.on_done(&host, stream);
-            } else if reports {
-                plugin.on_report(&host, stream);
-            }
-            is_open
-        });
-        // The proxy is not asked to tell when a context is gone: it would enter the module for each
-        // request once more.
-        while let Some(gone) = plugins
-            .iter()
-            .position(|(context, _)| !host.turn_to(*context))
-        {
-            let (gone, plugin) = plugins.swap_remove(gone);
-            streams.retain(|_, (of, _)| *of != gone);
-            if let Some(plugin) = plugin {
-                plugin.end();
-            }
-        }
-        host.turn_to(root);
-    });
+    Contexts::enter(|contexts, proxy| contexts.tick(proxy, root));
 }
 
 /// The request's headers are here.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
-    Contexts::enter(|contexts, host| {
-        if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_request_headers(&host, stream);
-        }
+    Contexts::enter(|contexts, proxy| {
+        contexts.with_request(context, proxy, |plugin, host, request| {
+            plugin.on_request_headers(host, request);
+        });
     });
     CONTINUE
 }
@@ -188,27 +282,26 @@ extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stre
 /// The response's headers are here.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
-    Contexts::enter(|contexts, host| {
-        if let Some((plugin, stream)) = contexts.stream(context) {
-            plugin.on_response_headers(&host, stream);
-        }
+    Contexts::enter(|contexts, proxy| {
+        contexts.with_request(context, proxy, |plugin, host, request| {
+            plugin.on_response_headers(host, request);
+        });
     });
     CONTINUE
 }
 
-/// The request has ended: of all its callbacks this is the last.
+/// The request has ended: of all its callbacks this is the last. To an access logger the proxy gives
+/// no context for each request, but the plugin's own.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(context: u32) {
-    Contexts::enter(|contexts, host| {
-        let Contexts { plugins, streams } = contexts;
-        if let Some((root, stream)) = streams.get_mut(context) {
-            if let Some(Some(plugin)) = of(plugins, *root) {
-                plugin.on_log(&host, stream);
-            }
-            streams.end(context);
-        } else if let Some(Some(logger)) = of(plugins, context) {
-            // To an access logger the proxy gives no context for each request, but the plugin's own.
-            logger.on_log(&host, &mut Stream::only_logged());
+    Contexts::enter(|contexts, proxy| {
+        if let Some(Some(Loaded { plugin, state })) = of(&mut contexts.plugins, context) {
+            plugin.on_log(&mut Host { proxy, state }, &mut Request::only_logged());
+            return;
         }
+        contexts.with_request(context, proxy, |plugin, host, request| {
+            plugin.on_log(host, request);
+        });
+        contexts.end(context);
     });
 }

@@ -1,8 +1,19 @@
-//! Comparing and hashing of short byte strings in words of eight. On wasm the standard library's
-//! comparison goes byte by byte and its hashes multiply to 128 bits, which takes a dozen
-//! instructions; both run over every request's names.
+//! Byte strings that clients and peers choose: compared in words, and bounded.
 
-use core::hash::{BuildHasherDefault, Hasher};
+/// The most bytes of a label's value, and of what is kept for one. SPIFFE ids and host names in use are
+/// far shorter.
+pub const MAX_VALUE_BYTES: usize = 512;
+
+/// At most [`MAX_VALUE_BYTES`] bytes of a value.
+pub fn bounded(value: &[u8]) -> &[u8] {
+    value.get(..MAX_VALUE_BYTES).unwrap_or(value)
+}
+
+/// At most [`MAX_VALUE_BYTES`] bytes of a text, whole characters only.
+pub fn bounded_text(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_VALUE_BYTES))
+        .unwrap_or_default()
+}
 
 /// Whether both are the same.
 #[inline]
@@ -56,62 +67,10 @@ fn small(bytes: &[u8]) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// Makes [`Words`].
-pub type Hashing = BuildHasherDefault<Words>;
-
-/// A hash of words: rotated, mixed in, multiplied. As weak as it is quick: tables must be bounded,
-/// as they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Words(u64);
-
-/// Of the fractional part of the golden ratio: its bits follow no pattern.
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-
-impl Hasher for Words {
-    // Would be inlined once for each field of what is hashed.
-    #[inline(never)]
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.write_u64(u64::from_ne_bytes(*word));
-        }
-        self.write_u64(tail(bytes, rest));
-    }
-
-    #[inline]
-    fn write_u8(&mut self, number: u8) {
-        self.write_u64(number.into());
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(number.into());
-    }
-
-    #[inline]
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(MULTIPLIER);
-    }
-
-    #[inline]
-    fn write_usize(&mut self, number: usize) {
-        self.write_u64(number as u64);
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        // The upper bits depend on all of the input, and tables look at the lower ones.
-        self.0 ^ self.0 >> 32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::collections::BTreeSet;
-    use alloc::format;
     use alloc::vec::Vec;
-    use core::hash::BuildHasher;
 
     #[test]
     fn equality_looks_at_every_byte() {
@@ -127,25 +86,5 @@ mod tests {
                 assert!(!same(&value, shorter));
             }
         }
-    }
-
-    #[test]
-    fn names_that_are_alike_have_hashes_that_are_not() {
-        let names = (0..10_000).map(|n| format!("service-{n}.example.com"));
-        let hashes: BTreeSet<u64> = names
-            .map(|name| Hashing::default().hash_one(name))
-            .collect();
-        assert_eq!(hashes.len(), 10_000);
-        let places: BTreeSet<u64> = hashes.iter().map(|hash| hash % 16_384).collect();
-        // What a random function leaves of 10,000 in 16,384 places, by 1 - exp(-10,000 / 16,384).
-        assert!((7200..7700).contains(&places.len()), "{}", places.len());
-    }
-
-    #[test]
-    fn a_zero_byte_more_is_another_content() {
-        let hashes: BTreeSet<u64> = (0..20)
-            .map(|length| Hashing::default().hash_one(&[0_u8; 20][..length]))
-            .collect();
-        assert_eq!(hashes.len(), 20);
     }
 }

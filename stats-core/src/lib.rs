@@ -7,19 +7,22 @@
 //!
 //! # Read in this order
 //!
-//! | module | decides |
+//! A request goes from the top of this table to the bottom. Each folder has a page of its own that
+//! says what lives in it.
+//!
+//! | folder | decides |
 //! |---|---|
-//! | [`plugin`], [`streams`] | what happens in each callback of a request, and what is kept between |
-//! | [`exchange`], [`workload`] | how peers introduce themselves, and what a workload is |
-//! | [`discovery`], [`sources`] | where else a peer may come from, and in which order |
-//! | [`attributes`] | what is asked of the host once a request has ended |
-//! | [`service`], [`clusters`] | which service was asked for |
-//! | [`dimensions`] | the 25 labels, and where each comes from |
-//! | [`stats`], [`series`] | how a request finds its series without looking at a label |
-//! | [`plan`], [`cel`] | what a configuration changes: labels, conditions, metrics of one's own |
-//! | [`started`], [`operation`] | what Istio does not have |
-//! | [`stat_name`], [`response_flags`], [`metrics`] | how it is all spelled |
+//! | [`host`] | what is asked of a proxy, one trait per capability |
 //! | [`config`] | what can be configured |
+//! | [`http`] | what happens in each callback of a request; the exchange of metadata |
+//! | [`gather`] | what the host is asked, and how seldom |
+//! | [`peer`] | who the peer is |
+//! | [`labels`] | the 25 labels, and where each comes from; how it is all spelled |
+//! | [`record`] | how facts find their series without looking at a label, and what is recorded |
+//! | [`intern`], [`bytes`] | numbers for what recurs; hashing and comparing |
+//! | [`registry`] | counters, gauges, histograms: a metrics library of its own |
+//!
+//! Data goes one way: gather → facts → key → series → record.
 //!
 //! # A metrics library of its own
 //!
@@ -58,33 +61,16 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(any(test, feature = "memory-host"))]
+extern crate std;
 
-pub mod attributes;
 pub mod bytes;
-pub mod cel;
-pub mod clusters;
 pub mod config;
-pub mod connections;
-pub mod dimensions;
-pub mod direction;
-pub mod discovery;
-pub mod exchange;
+pub mod gather;
 pub mod host;
-mod json;
-pub mod metrics;
-pub mod operation;
-pub mod pairs;
-pub mod places;
-pub mod plan;
-pub mod plugin;
-pub mod proto;
+pub mod http;
+pub mod intern;
+pub mod labels;
+pub mod peer;
+pub mod record;
 pub mod registry;
-pub mod response_flags;
-pub mod series;
-pub mod service;
-pub mod sources;
-pub mod started;
-pub mod stat_name;
-pub mod stats;
-pub mod streams;
-pub mod workload;

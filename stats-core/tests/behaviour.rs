@@ -6,8 +6,13 @@
 mod mock;
 
 use mock::Mock;
-use stats_core::plugin::{Plugin, Stream};
-use stats_core::workload::Workload;
+use stats_core::host::memory::MemoryFacts;
+use stats_core::host::{ClusterFacts, End, ListenerDirection, MessageCounts, Value};
+use stats_core::http::Plugin;
+use stats_core::http::request::Request;
+use stats_core::http::role::Role;
+use stats_core::peer::principals::Principals;
+use stats_core::peer::workload::Workload;
 
 /// The values of a label on all `istio_requests_total` samples, each with its count.
 fn counts(mock: &Mock, label: &str) -> Vec<(String, u64)> {
@@ -31,26 +36,31 @@ fn expected(counts: &[(&str, u64)]) -> Vec<(String, u64)> {
         .collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the host has it")]
+fn messages(request: u64, response: u64) -> Option<MessageCounts> {
+    Some(MessageCounts { request, response })
+}
+
 #[test]
 fn the_whole_page_of_an_inbound_request() {
-    let mock = mock::inbound();
-    mock.request(&mut mock.plugin("", ""));
-    insta::assert_snapshot!(mock.registry.borrow().exposition());
+    let mut mock = mock::inbound();
+    mock.send_with("");
+    insta::assert_snapshot!(mock.page());
 }
 
 #[test]
 fn the_whole_page_of_an_outbound_request() {
-    let mock = mock::outbound();
-    mock.request(&mut mock.plugin("", ""));
-    insta::assert_snapshot!(mock.registry.borrow().exposition());
+    let mut mock = mock::outbound();
+    mock.send_with("");
+    insta::assert_snapshot!(mock.page());
 }
 
 #[test]
 fn every_request_is_counted_once_in_all_four_metrics() {
-    let mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
+    let mut mock = mock::inbound();
+    let mut plugin = mock.telemetry("");
     for _ in 0..50 {
-        mock.request(&mut plugin);
+        mock.send(&mut plugin);
     }
     assert_eq!(counts(&mock, "reporter"), expected(&[("destination", 50)]));
     for histogram in [
@@ -65,16 +75,17 @@ fn every_request_is_counted_once_in_all_four_metrics() {
 }
 
 #[test]
-fn a_request_that_the_expression_fails_on_is_read_one_by_one() {
-    // No route: no cluster, no route name.
+fn a_request_without_a_route_is_counted_with_what_is_known() {
     let mut mock = mock::inbound();
-    mock.lists.clear();
-    mock.attributes.remove("xds.cluster_metadata");
-    mock.set_integer("response.code", 404);
-    mock.set_integer("response.flags", 1 << 8);
-    mock.set_integer("request.duration", 1_000_000);
-    mock.set_integer("connection.id", 7);
-    mock.request(&mut mock.plugin("", ""));
+    mock.cluster = ClusterFacts::default();
+    mock.facts = MemoryFacts {
+        response_code: 404,
+        response_flags: 1 << 8,
+        duration: Some(1_000_000),
+        connection: Some(7),
+        ..MemoryFacts::default()
+    };
+    mock.send_with("");
     assert_eq!(counts(&mock, "response_code"), expected(&[("404", 1)]));
     assert_eq!(counts(&mock, "response_flags"), expected(&[("NR", 1)]));
     assert_eq!(
@@ -89,38 +100,32 @@ fn a_request_that_the_expression_fails_on_is_read_one_by_one() {
 
 #[test]
 fn a_request_of_which_nothing_is_known_is_counted() {
-    let mock = Mock::default();
-    let mut plugin = mock.plugin("", "");
-    plugin.on_log(&mock, &mut Stream::default());
+    let mut mock = Mock::default();
+    let mut plugin = mock.telemetry("");
+    plugin.on_log(&mut mock.host, &mut Request::default());
     assert_eq!(counts(&mock, "reporter"), expected(&[("source", 1)]));
     assert_eq!(counts(&mock, "response_code"), expected(&[("0", 1)]));
 }
 
 #[test]
-fn the_outbound_query_follows_the_upstream_from_plaintext_to_tls_and_back() {
-    let principals = |mock: &Mock, plugin: &mut Plugin| {
-        mock.request(plugin);
-        counts(mock, "source_principal")
-    };
+fn upstream_principals_are_those_of_each_request() {
     let mut mock = mock::outbound();
-    let mut plugin = mock.plugin("", "");
+    let mut plugin = mock.telemetry("");
     let mtls = (mock::MTLS_PEER, 1);
-    assert_eq!(principals(&mock, &mut plugin), expected(&[mtls]));
+    mock.send(&mut plugin);
+    assert_eq!(counts(&mock, "source_principal"), expected(&[mtls]));
 
-    let plaintext = |mock: &mut Mock| {
-        mock.lists.remove(0);
-        *mock.lists[0].1.last_mut().unwrap() = vec![0];
-    };
-    plaintext(&mut mock);
+    mock.facts.upstream = Principals::default();
+    mock.send(&mut plugin);
     assert_eq!(
-        principals(&mock, &mut plugin),
+        counts(&mock, "source_principal"),
         expected(&[mtls, ("unknown", 1)])
     );
 
-    // Only asked for certificates again because the upstream says that it has TLS.
-    mock.lists = mock::outbound().lists;
+    mock.facts.upstream = mock::outbound().host.facts.upstream;
+    mock.send(&mut plugin);
     assert_eq!(
-        principals(&mock, &mut plugin),
+        counts(&mock, "source_principal"),
         expected(&[(mock::MTLS_PEER, 2), ("unknown", 1)])
     );
 }
@@ -128,17 +133,18 @@ fn the_outbound_query_follows_the_upstream_from_plaintext_to_tls_and_back() {
 #[test]
 fn principals_are_asked_for_once_per_downstream_connection() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
-    let asks = |mock: &Mock, plugin: &mut Plugin| {
+    let mut plugin = mock.telemetry("");
+    let asks = |mock: &mut Mock, plugin: &mut Plugin| {
         let calls = mock.calls_of_a_request(plugin);
-        calls.iter().filter(|call| call.contains("uri_san")).count()
+        let is = |call: &&String| *call == "downstream principals";
+        calls.iter().filter(is).count()
     };
-    assert_eq!(asks(&mock, &mut plugin), 2);
-    assert_eq!(asks(&mock, &mut plugin), 0);
+    assert_eq!(asks(&mut mock, &mut plugin), 1);
+    assert_eq!(asks(&mut mock, &mut plugin), 0);
     // Another connection, without certificates.
-    mock.lists[0].1[7] = 8_i64.to_ne_bytes().to_vec();
-    mock.attributes.retain(|path, _| !path.contains("uri_san"));
-    assert_eq!(asks(&mock, &mut plugin), 2);
+    mock.facts.connection = Some(8);
+    mock.downstream = Principals::default();
+    assert_eq!(asks(&mut mock, &mut plugin), 1);
     let policies = counts(&mock, "connection_security_policy");
     assert_eq!(policies, expected(&[("mutual_tls", 2), ("none", 1)]));
 }
@@ -146,16 +152,16 @@ fn principals_are_asked_for_once_per_downstream_connection() {
 #[test]
 fn a_clusters_metadata_is_looked_at_again_after_a_tick() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
-    mock.request(&mut plugin);
-    mock.set("xds.cluster_metadata", &mock::podinfo_cluster("renamed"));
-    mock.request(&mut plugin);
+    let mut plugin = mock.telemetry("");
+    mock.send(&mut plugin);
+    mock.cluster = mock::podinfo_cluster("renamed");
+    mock.send(&mut plugin);
     assert_eq!(
         counts(&mock, "destination_service_name"),
         expected(&[("podinfo", 2)])
     );
     plugin.on_tick();
-    mock.request(&mut plugin);
+    mock.send(&mut plugin);
     assert_eq!(
         counts(&mock, "destination_service_name"),
         expected(&[("podinfo", 2), ("renamed", 1)])
@@ -165,12 +171,11 @@ fn a_clusters_metadata_is_looked_at_again_after_a_tick() {
 #[test]
 fn beyond_max_series_requests_are_counted_in_the_overflow_and_one_line_says_so() {
     let mut mock = mock::inbound();
-    mock.attributes.remove("xds.cluster_metadata");
-    let mut plugin = mock.plugin("", r#"{"max_series": 3}"#);
+    mock.cluster = ClusterFacts::default();
+    let mut plugin = mock.telemetry(r#"{"max_series": 3}"#);
     for n in 0..20 {
-        mock.request
-            .insert(":authority", format!("host-{n}").into_bytes());
-        mock.request(&mut plugin);
+        mock.request.set(":authority", format!("host-{n}"));
+        mock.send(&mut plugin);
     }
     let by_host = expected(&[
         ("host-0", 1),
@@ -179,11 +184,11 @@ fn beyond_max_series_requests_are_counted_in_the_overflow_and_one_line_says_so()
         ("overflow", 17),
     ]);
     assert_eq!(counts(&mock, "destination_service"), by_host);
-    assert_eq!(mock.logged.borrow().len(), 1);
+    assert_eq!(mock::logged().len(), 1);
 
     // What has its series keeps it.
-    mock.request.insert(":authority", b"host-1".to_vec());
-    mock.request(&mut plugin);
+    mock.request.set(":authority", "host-1");
+    mock.send(&mut plugin);
     assert_eq!(
         counts(&mock, "destination_service")[1],
         ("host-1".to_owned(), 2)
@@ -193,14 +198,14 @@ fn beyond_max_series_requests_are_counted_in_the_overflow_and_one_line_says_so()
 #[test]
 fn without_the_host_header_fallback_the_authority_is_not_read() {
     let mut mock = mock::outbound();
-    mock.attributes.remove("xds.cluster_metadata");
+    mock.cluster = ClusterFacts::default();
     let configuration = r#"{"disable_host_header_fallback": true}"#;
-    mock.request(&mut mock.plugin("", configuration));
+    mock.send_with(configuration);
     assert_eq!(
         counts(&mock, "destination_service"),
         expected(&[("unknown", 1)])
     );
-    mock.request(&mut mock.plugin("", ""));
+    mock.send_with("");
     assert_eq!(
         counts(&mock, "destination_service"),
         expected(&[("podinfo:9898", 1), ("unknown", 1)])
@@ -212,7 +217,10 @@ fn a_peer_that_asks_for_nothing_gets_no_answer() {
     let mut mock = mock::inbound();
     mock.request.remove("x-envoy-peer-metadata-id");
     mock.request.remove("x-envoy-peer-metadata");
-    let calls = mock.calls_of_a_request(&mut mock.plugin("", ""));
+    let calls = {
+        let mut plugin = mock.telemetry("");
+        mock.calls_of_a_request(&mut plugin)
+    };
     assert!(
         !calls.iter().any(|call| call.starts_with("set Response")),
         "{calls:#?}"
@@ -228,7 +236,10 @@ fn a_peer_that_sends_one_header_gets_that_one() {
     for name in ["x-envoy-peer-metadata-id", "x-envoy-peer-metadata"] {
         let mut mock = mock::inbound();
         mock.request.remove(name);
-        let calls = mock.calls_of_a_request(&mut mock.plugin("", ""));
+        let calls = {
+            let mut plugin = mock.telemetry("");
+            mock.calls_of_a_request(&mut plugin)
+        };
         assert!(
             !calls.contains(&format!("set Response {name}")),
             "{calls:#?}"
@@ -245,17 +256,15 @@ fn a_peer_that_sends_one_header_gets_that_one() {
 
 #[test]
 fn two_filters_meet_through_filter_state() {
-    let mock = mock::inbound();
-    let mut plugin = mock.plugin("metadata_exchange", "");
-    let declared = ["downstream_peer", "upstream_peer"];
+    let mut mock = mock::inbound();
+    let mut plugin = mock.plugin(Role::MetadataExchange, "");
     assert_eq!(
-        *mock.declared.borrow(),
-        declared,
+        mock.peers.declared, 1,
         "with the plugin, before any request"
     );
     let calls = mock.calls_of_a_request(&mut plugin);
     assert!(
-        calls.contains(&"publish downstream_peer".to_owned()),
+        calls.contains(&"publish peer Downstream".to_owned()),
         "{calls:#?}"
     );
     assert!(
@@ -266,25 +275,31 @@ fn two_filters_meet_through_filter_state() {
 
 #[test]
 fn what_a_plugin_compiled_it_gives_back() {
-    for mock in [mock::inbound(), mock::outbound()] {
-        let mut plugin = mock.plugin("", "");
-        mock.request(&mut plugin);
-        plugin.release(&mock);
-        assert_eq!(mock.forgotten.borrow().len(), mock.compiled.borrow().len());
+    for mut mock in [mock::inbound(), mock::outbound()] {
+        let mut plugin =
+            mock.telemetry(r#"{"metrics": [{"dimensions": {"a": "b"}, "match": "c"}]}"#);
+        mock.send(&mut plugin);
+        assert_eq!(mock.held_expressions(), 2);
+        plugin.release(&mut mock.host);
+        assert_eq!(mock.held_expressions(), 0);
     }
 }
 
 #[test]
 fn what_an_access_logger_cannot_do_is_said_once() {
     let extra = r#"{"extra_metrics": ["requests_in_flight"]}"#;
-    for (root_id, config, warnings) in [("stats", "", 0), ("", "", 1), ("stats", extra, 1)] {
-        let mock = mock::inbound();
-        let mut plugin = mock.plugin(root_id, config);
+    for (role, config, warnings) in [
+        (Role::Stats, "", 0),
+        (Role::Telemetry, "", 1),
+        (Role::Stats, extra, 1),
+    ] {
+        let mut mock = mock::inbound();
+        let mut plugin = mock.plugin(role, config);
         for _ in 0..3 {
-            plugin.on_log(&mock, &mut Stream::only_logged());
+            plugin.on_log(&mut mock.host, &mut Request::only_logged());
         }
-        let logged = mock.logged.borrow();
-        assert_eq!(logged.len(), warnings, "{root_id:?} {config}: {logged:?}");
+        let logged = mock::logged();
+        assert_eq!(logged.len(), warnings, "{role:?} {config}: {logged:?}");
         let counted: u64 = counts(&mock, "reporter").iter().map(|(_, n)| n).sum();
         assert_eq!(counted, 3);
     }
@@ -293,26 +308,14 @@ fn what_an_access_logger_cannot_do_is_said_once() {
 #[test]
 fn an_access_logger_counts_requests_without_a_response_and_no_connections() {
     let mut mock = mock::inbound();
-    mock.lists.clear();
-    let mut plugin = mock.plugin("stats", "");
-    plugin.on_log(&mock, &mut Stream::only_logged());
+    mock.facts = MemoryFacts::default();
+    let mut plugin = mock.plugin(Role::Stats, "");
+    plugin.on_log(&mut mock.host, &mut Request::only_logged());
     assert_eq!(counts(&mock, "response_code"), []);
 
-    mock.request.insert(":method", b"GET".to_vec());
-    plugin.on_log(&mock, &mut Stream::only_logged());
+    mock.request.set(":method", "GET");
+    plugin.on_log(&mut mock.host, &mut Request::only_logged());
     assert_eq!(counts(&mock, "response_code"), [("0".to_owned(), 1)]);
-}
-
-#[test]
-fn an_unknown_root_id_is_refused_with_the_known_ones() {
-    let error = Plugin::configure(&mock::inbound(), b"stat", b"")
-        .err()
-        .expect("an error");
-    assert_eq!(
-        error.to_string(),
-        "configuration at root_id: found \"stat\", wants \"\" or \"telemetry\", \
-         \"metadata_exchange\", \"stats\", \"stats_inbound\" or \"stats_outbound\""
-    );
 }
 
 /// The names of the labels of the only sample that begins so.
@@ -329,10 +332,9 @@ fn labels(mock: &Mock, name: &str) -> Vec<String> {
 #[test]
 fn labels_are_overridden_added_and_removed_and_the_later_entry_wins() {
     let mut mock = mock::inbound();
-    mock.typed("expr.version", b"v9", "s");
-    mock.typed("expr.code", &200_i64.to_ne_bytes(), "i");
-    mock.typed("expr.secure", &[1], "b");
-    mock.unparsable.push("((");
+    mock.value("expr.version", Value::Text(b"v9"));
+    mock.value("expr.code", Value::Int(200));
+    mock.value("expr.secure", Value::Bool(true));
     let configuration = r#"{"metrics": [
         {"dimensions": {"zone": "expr.secure", "area": "expr.fails", "source_version": "expr.code"}},
         {"name": "requests_total", "dimensions": {"source_version": "expr.version"}},
@@ -340,7 +342,7 @@ fn labels_are_overridden_added_and_removed_and_the_later_entry_wins() {
         {"name": "requests_total", "dimensions": {"destination_app": "((", "broken": "(("}},
         {"name": "request_bytes", "drop": true}
     ]}"#;
-    mock.request(&mut mock.plugin("", configuration));
+    mock.send_with(configuration);
     assert_eq!(counts(&mock, "source_version"), expected(&[("v9", 1)]));
     assert_eq!(counts(&mock, "zone"), expected(&[("true", 1)]));
     assert_eq!(counts(&mock, "area"), expected(&[("unknown", 1)]));
@@ -354,7 +356,7 @@ fn labels_are_overridden_added_and_removed_and_the_later_entry_wins() {
     let others = &mock.samples("istio_response_bytes_count")[0];
     assert!(others.contains("source_version=\"200\"") && others.contains("destination_app="));
     assert!(mock.samples("istio_request_bytes").is_empty());
-    let logged = mock.logged.borrow();
+    let logged = mock::logged();
     assert!(
         logged
             .iter()
@@ -366,17 +368,17 @@ fn labels_are_overridden_added_and_removed_and_the_later_entry_wins() {
 #[test]
 fn an_entry_applies_only_where_its_condition_holds() {
     let mut mock = mock::inbound();
-    mock.typed("expr.slow", &[0], "b");
+    mock.value("expr.slow", Value::Bool(false));
     let configuration = r#"{"metrics": [
         {"match": "expr.slow", "dimensions": {"speed": "expr.speed"}},
         {"match": "expr.fails", "drop": true}
     ]}"#;
-    let mut plugin = mock.plugin("", configuration);
-    mock.request(&mut plugin);
+    let mut plugin = mock.telemetry(configuration);
+    mock.send(&mut plugin);
     assert!(!mock.samples("istio_requests_total")[0].contains("speed"));
-    mock.typed("expr.slow", &[1], "b");
-    mock.typed("expr.speed", b"slow", "s");
-    mock.request(&mut plugin);
+    mock.value("expr.slow", Value::Bool(true));
+    mock.value("expr.speed", Value::Text(b"slow"));
+    mock.send(&mut plugin);
     let samples = mock.samples("istio_requests_total");
     assert_eq!(samples.len(), 2);
     assert!(
@@ -390,8 +392,8 @@ fn an_entry_applies_only_where_its_condition_holds() {
 #[test]
 fn metrics_of_ones_own_have_only_their_own_labels() {
     let mut mock = mock::inbound();
-    mock.typed("expr.size", &42_i64.to_ne_bytes(), "i");
-    mock.typed("expr.name", b"x", "s");
+    mock.value("expr.size", Value::Int(42));
+    mock.value("expr.name", Value::Text(b"x"));
     let configuration = r#"{
         "definitions": [
             {"name": "bytes_total", "value": "expr.size", "type": "COUNTER"},
@@ -401,9 +403,9 @@ fn metrics_of_ones_own_have_only_their_own_labels() {
         ],
         "metrics": [{"name": "level", "dimensions": {"name": "expr.name"}}]
     }"#;
-    let mut plugin = mock.plugin("", configuration);
-    mock.request(&mut plugin);
-    mock.request(&mut plugin);
+    let mut plugin = mock.telemetry(configuration);
+    mock.send(&mut plugin);
+    mock.send(&mut plugin);
     assert_eq!(mock.samples("istio_bytes_total"), ["istio_bytes_total 84"]);
     assert_eq!(mock.samples("istio_level"), ["istio_level{name=\"x\"} 42"]);
     assert_eq!(mock.samples("istio_sizes_sum"), ["istio_sizes_sum 84"]);
@@ -413,10 +415,11 @@ fn metrics_of_ones_own_have_only_their_own_labels() {
 #[test]
 fn a_waypoint_faces_both_sides() {
     let mut mock = mock::inbound();
-    mock.set("xds.cluster_name", b"inbound-vip|9898|http|podinfo");
+    mock.facts.cluster = "inbound-vip|9898|http|podinfo".into();
     mock.response
-        .insert("x-envoy-peer-metadata", mock::metadata("podinfo", "test"));
-    let calls = mock.calls_of_a_request(&mut mock.plugin("", r#"{"reporter": "SERVER_GATEWAY"}"#));
+        .set("x-envoy-peer-metadata", mock::metadata("podinfo", "test"));
+    let mut plugin = mock.telemetry(r#"{"reporter": "SERVER_GATEWAY"}"#);
+    let calls = mock.calls_of_a_request(&mut plugin);
     assert!(
         calls.contains(&"set Request x-envoy-peer-metadata".to_owned()),
         "{calls:#?}"
@@ -435,20 +438,9 @@ fn a_waypoint_faces_both_sides() {
 
 #[test]
 fn the_peer_comes_from_the_first_source_that_knows_it() {
-    let baggage = b"k8s.deployment.name=from-baggage".to_vec();
-    let native = |mock: &mut Mock| {
-        let pair = [
-            &1_u32.to_ne_bytes()[..],
-            &8_u32.to_ne_bytes(),
-            &11_u32.to_ne_bytes(),
-        ]
-        .concat();
-        let map = [&pair[..], b"workload\0from-filter\0"].concat();
-        mock.set("filter_state.downstream_peer", &map);
-    };
-    let source = |mock: &Mock, configuration: &str| {
+    let source = |mock: &mut Mock, configuration: &str| {
         let before = counts(mock, "source_workload");
-        mock.request(&mut mock.plugin("", configuration));
+        mock.send_with(configuration);
         let after = counts(mock, "source_workload");
         let new = after
             .into_iter()
@@ -457,39 +449,42 @@ fn the_peer_comes_from_the_first_source_that_knows_it() {
         new.0
     };
     let mut mock = mock::inbound();
-    mock.request.insert("baggage", baggage);
-    assert_eq!(source(&mock, ""), "cart", "headers before baggage");
+    mock.request
+        .set("baggage", "k8s.deployment.name=from-baggage");
+    assert_eq!(source(&mut mock, ""), "cart", "headers before baggage");
     assert_eq!(
-        source(&mock, r#"{"peer_sources": ["baggage", "headers"]}"#),
+        source(&mut mock, r#"{"peer_sources": ["baggage", "headers"]}"#),
         "from-baggage"
     );
-    native(&mut mock);
+    mock.peers.native[End::Downstream as usize] = Some(vec![b"from-filter".to_vec()]);
     assert_eq!(
-        source(&mock, ""),
+        source(&mut mock, ""),
         "from-filter",
         "filter state before headers"
     );
     assert_eq!(
-        source(&mock, r#"{"peer_sources": ["headers", "filter_state"]}"#),
+        source(
+            &mut mock,
+            r#"{"peer_sources": ["headers", "filter_state"]}"#
+        ),
         "cart"
     );
     mock.request.remove("x-envoy-peer-metadata");
     assert_eq!(
-        source(&mock, r#"{"peer_sources": ["headers", "baggage"]}"#),
+        source(&mut mock, r#"{"peer_sources": ["headers", "baggage"]}"#),
         "from-baggage"
     );
-    assert_eq!(source(&mock, r#"{"peer_sources": []}"#), "unknown");
+    assert_eq!(source(&mut mock, r#"{"peer_sources": []}"#), "unknown");
 }
 
 #[test]
 fn more_clusters_than_are_remembered_are_known_all_the_same() {
     const CLUSTERS: u64 = 10_001;
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
+    let mut plugin = mock.telemetry("");
     for number in (0..CLUSTERS).chain([0, 1, 0, CLUSTERS]) {
-        let cluster = format!("inbound|{number}||");
-        mock.lists = vec![("connection.id", mock::ended(200, &cluster))];
-        mock.request(&mut plugin);
+        mock.facts.cluster = format!("inbound|{number}||");
+        mock.send(&mut plugin);
     }
     let all = [("podinfo".to_owned(), CLUSTERS + 4)];
     assert_eq!(counts(&mock, "destination_service_name"), all);
@@ -497,69 +492,69 @@ fn more_clusters_than_are_remembered_are_known_all_the_same() {
 
 #[test]
 fn a_cluster_may_disable_the_exchange() {
-    let introduces = |metadata: Vec<u8>, name: &str, configuration: &str| {
+    let injects = |cluster: ClusterFacts, name: &str, configuration: &str| {
         let mut mock = mock::outbound();
-        mock.set("xds.cluster_metadata", &metadata);
-        mock.set("xds.cluster_name", name.as_bytes());
-        let calls = mock.calls_of_a_request(&mut mock.plugin("", configuration));
-        let sets = calls
-            .iter()
-            .filter(|call| call.starts_with("set Request"))
-            .count();
-        let removes = calls
-            .iter()
-            .filter(|call| call.starts_with("remove Request"))
-            .count();
+        mock.cluster = cluster;
+        mock.facts.cluster = name.into();
+        let mut plugin = mock.telemetry(configuration);
+        let calls = mock.calls_of_a_request(&mut plugin);
+        let count = |what| calls.iter().filter(|call| call.starts_with(what)).count();
+        let (sets, removes) = (count("set Request"), count("remove Request"));
         assert_eq!(sets + removes, 2, "{calls:#?}");
         sets == 2
     };
     let skip = r#"{"skip_external_clusters": true}"#;
-    let plain = || mock::istio_cluster(&[]);
-    assert!(introduces(plain(), "c", ""));
-    assert!(!introduces(mock::istio_cluster(&["disable_mx"]), "c", ""));
-    assert!(introduces(mock::istio_cluster(&["external"]), "c", ""));
-    assert!(!introduces(mock::istio_cluster(&["external"]), "c", skip));
-    assert!(introduces(plain(), "PassthroughCluster", ""));
-    assert!(!introduces(plain(), "PassthroughCluster", skip));
+    let plain = ClusterFacts::default;
+    let disabled = ClusterFacts {
+        disables_exchange: true,
+        ..plain()
+    };
+    let external = || ClusterFacts {
+        external: true,
+        ..plain()
+    };
+    assert!(injects(plain(), "c", ""));
+    assert!(!injects(disabled, "c", ""));
+    assert!(injects(external(), "c", ""));
+    assert!(!injects(external(), "c", skip));
+    assert!(injects(plain(), "PassthroughCluster", ""));
+    assert!(!injects(plain(), "PassthroughCluster", skip));
 }
 
 #[test]
 fn requests_in_flight_come_back_to_zero_also_without_a_log() {
-    let mock = mock::inbound();
+    let mut mock = mock::inbound();
     let configuration = r#"{"extra_metrics": ["requests_started_total", "requests_in_flight"]}"#;
-    let mut plugin = mock.plugin("", configuration);
-    let (mut one, mut other) = (Stream::default(), Stream::default());
-    plugin.on_request_headers(&mock, &mut one);
-    plugin.on_request_headers(&mock, &mut other);
-    let value = |name| {
+    let mut plugin = mock.telemetry(configuration);
+    let (mut one, mut other) = (Request::default(), Request::default());
+    plugin.on_request_headers(&mut mock.host, &mut one);
+    plugin.on_request_headers(&mut mock.host, &mut other);
+    let value = |mock: &Mock, name| {
         mock.samples(name)[0]
             .rsplit(' ')
             .next()
             .expect("a value")
             .to_owned()
     };
-    assert_eq!(value("istio_requests_in_flight"), "2");
-    plugin.on_log(&mock, &mut one);
-    plugin.on_done(&mock, &mut one);
-    plugin.on_done(&mock, &mut other);
+    assert_eq!(value(&mock, "istio_requests_in_flight"), "2");
+    plugin.on_log(&mut mock.host, &mut one);
+    plugin.on_done(&mut mock.host, &mut one);
+    plugin.on_done(&mut mock.host, &mut other);
     // Refused before its headers got here: it never began.
-    plugin.on_log(&mock, &mut Stream::default());
-    assert_eq!(value("istio_requests_in_flight"), "0");
-    assert_eq!(value("istio_requests_started_total"), "2");
+    plugin.on_log(&mut mock.host, &mut Request::default());
+    assert_eq!(value(&mock, "istio_requests_in_flight"), "0");
+    assert_eq!(value(&mock, "istio_requests_started_total"), "2");
 }
 
 #[test]
 fn the_first_byte_is_the_responses_headers() {
-    let mock = mock::inbound();
-    let mut plugin = mock.plugin(
-        "",
-        r#"{"extra_metrics": ["response_first_byte_milliseconds"]}"#,
-    );
-    let mut stream = Stream::default();
-    plugin.on_request_headers(&mock, &mut stream);
+    let mut mock = mock::inbound();
+    let mut plugin = mock.telemetry(r#"{"extra_metrics": ["response_first_byte_milliseconds"]}"#);
+    let mut request = Request::default();
+    plugin.on_request_headers(&mut mock.host, &mut request);
     mock.time.set(7_900_000);
-    plugin.on_response_headers(&mock, &mut stream);
-    plugin.on_log(&mock, &mut stream);
+    plugin.on_response_headers(&mut mock.host, &mut request);
+    plugin.on_log(&mut mock.host, &mut request);
     let samples = mock.samples("istio_response_first_byte_milliseconds_sum");
     assert!(samples[0].ends_with(" 7"), "{samples:?}");
 }
@@ -567,14 +562,14 @@ fn the_first_byte_is_the_responses_headers() {
 #[test]
 fn a_known_peer_has_a_success_and_an_error_series_from_the_first_request() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", r#"{"zero_initialize": true}"#);
-    mock.request(&mut plugin);
+    let mut plugin = mock.telemetry(r#"{"zero_initialize": true}"#);
+    mock.send(&mut plugin);
     assert_eq!(
         counts(&mock, "response_code"),
         expected(&[("200", 1), ("500", 0)])
     );
     mock.request.remove("x-envoy-peer-metadata");
-    mock.request(&mut plugin);
+    mock.send(&mut plugin);
     assert_eq!(
         counts(&mock, "source_workload").len(),
         3,
@@ -587,24 +582,24 @@ fn a_reason_says_why_a_peer_is_unknown() {
     let reason = |change: fn(&mut Mock)| {
         let mut mock = mock::inbound();
         change(&mut mock);
-        mock.request(&mut mock.plugin("", r#"{"peer_unknown_reason": true}"#));
+        mock.send_with(r#"{"peer_unknown_reason": true}"#);
         counts(&mock, "peer_unknown_reason")[0].0.clone()
     };
     assert_eq!(reason(|_| ()), "-");
     assert_eq!(
-        reason(|mock| drop(mock.request.remove("x-envoy-peer-metadata"))),
+        reason(|mock| mock.request.remove("x-envoy-peer-metadata")),
         "no_metadata"
     );
     let sends = |mock: &mut Mock, value: Vec<u8>| {
-        mock.request.insert("x-envoy-peer-metadata", value);
+        mock.request.set("x-envoy-peer-metadata", value);
     };
     assert_eq!(
-        reason(|mock| drop(mock.request.insert("x-envoy-peer-metadata", b"?".into()))),
+        reason(|mock| mock.request.set("x-envoy-peer-metadata", "?")),
         "undecodable"
     );
     let mut mock = mock::inbound();
     sends(&mut mock, vec![b'A'; 9000]);
-    mock.request(&mut mock.plugin("", r#"{"peer_unknown_reason": true}"#));
+    mock.send_with(r#"{"peer_unknown_reason": true}"#);
     assert_eq!(
         counts(&mock, "peer_unknown_reason"),
         expected(&[("oversized", 1)])
@@ -614,11 +609,11 @@ fn a_reason_says_why_a_peer_is_unknown() {
 #[test]
 fn an_operation_is_the_template_that_fits() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", r#"{"request_operations": ["GET /reviews/{id}"]}"#);
-    mock.request.insert(":method", b"GET".to_vec());
+    let mut plugin = mock.telemetry(r#"{"request_operations": ["GET /reviews/{id}"]}"#);
+    mock.request.set(":method", "GET");
     for path in ["/reviews/1", "/reviews/2?x", "/other"] {
-        mock.request.insert(":path", path.into());
-        mock.request(&mut plugin);
+        mock.request.set(":path", path);
+        mock.send(&mut plugin);
     }
     assert_eq!(
         counts(&mock, "request_operation"),
@@ -628,30 +623,27 @@ fn an_operation_is_the_template_that_fits() {
 
 #[test]
 fn only_allowed_labels_stay_and_the_prefix_is_ours() {
-    let mock = mock::inbound();
+    let mut mock = mock::inbound();
     let configuration =
         r#"{"stat_prefix": "mesh", "allowed_labels": ["response_code", "reporter"]}"#;
-    mock.request(&mut mock.plugin("", configuration));
+    mock.send_with(configuration);
     assert_eq!(
         labels(&mock, "mesh_requests_total"),
         ["reporter", "response_code"]
     );
     assert!(mock.samples("istio_").is_empty());
     assert_eq!(mock.samples("mesh_build").len(), 1);
-    assert!(mock.logged.borrow()[0].contains("Kiali"));
+    assert!(mock::logged()[0].contains("Kiali"));
 }
 
 #[test]
 fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
     let mut mock = mock::inbound();
-    mock.request
-        .insert("content-type", b"application/grpc".to_vec());
-    mock.set("xds.cluster_name", b"inbound|9898||");
-    mock.set_integer("connection.id", 7);
-    let mut plugin = mock.plugin("", "");
-    let mut stream = Stream::default();
-    plugin.on_request_headers(&mock, &mut stream);
-    plugin.on_response_headers(&mock, &mut stream);
+    mock.request.set("content-type", "application/grpc");
+    let mut plugin = mock.telemetry("");
+    let mut request = Request::default();
+    plugin.on_request_headers(&mut mock.host, &mut request);
+    plugin.on_response_headers(&mut mock.host, &mut request);
     assert!(plugin.on_tick(), "five seconds are the default");
     let value = |mock: &Mock, name| {
         let samples = mock.samples(name);
@@ -660,19 +652,19 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
             .first()
             .map(|sample| sample.rsplit(' ').next().expect("a value").to_owned())
     };
-    mock.set("filter_state.envoy.filters.http.grpc_stats", b"3,1");
-    plugin.on_report(&mock, &mut stream);
+    mock.facts.grpc_messages = messages(3, 1);
+    plugin.on_report(&mut mock.host, &mut request);
     assert_eq!(
         value(&mock, "istio_request_messages_total").as_deref(),
         Some("3")
     );
-    plugin.on_report(&mock, &mut stream);
+    plugin.on_report(&mut mock.host, &mut request);
     assert_eq!(
         value(&mock, "istio_request_messages_total").as_deref(),
         Some("3")
     );
-    mock.set("filter_state.envoy.filters.http.grpc_stats", b"5,9");
-    plugin.on_log(&mock, &mut stream);
+    mock.facts.grpc_messages = messages(5, 9);
+    plugin.on_log(&mut mock.host, &mut request);
     assert_eq!(
         value(&mock, "istio_request_messages_total").as_deref(),
         Some("5")
@@ -684,31 +676,24 @@ fn grpc_messages_are_reported_while_a_request_is_open_and_at_its_end() {
     assert_eq!(labels(&mock, "istio_request_messages_total").len(), 20);
     let sample = &mock.samples("istio_request_messages_total")[0];
     assert!(sample.contains("source_workload=\"cart\""), "{sample}");
-    assert!(
-        mock.logged.borrow().is_empty(),
-        "{:?}",
-        mock.logged.borrow()
-    );
+    assert_eq!(mock::logged(), [""; 0]);
 }
 
 #[test]
 fn a_label_on_messages_is_what_it_was_when_the_request_began() {
     let mut mock = mock::inbound();
-    mock.request
-        .insert("content-type", b"application/grpc".to_vec());
-    mock.set("xds.cluster_name", b"inbound|9898||");
-    mock.set_integer("connection.id", 7);
-    mock.typed("expr.path", b"/begun", "s");
-    let mut plugin = mock.plugin("", r#"{"metrics": [{"dimensions": {"at": "expr.path"}}]}"#);
-    let mut stream = Stream::default();
-    plugin.on_request_headers(&mock, &mut stream);
+    mock.request.set("content-type", "application/grpc");
+    mock.value("expr.path", Value::Text(b"/begun"));
+    let mut plugin = mock.telemetry(r#"{"metrics": [{"dimensions": {"at": "expr.path"}}]}"#);
+    let mut request = Request::default();
+    plugin.on_request_headers(&mut mock.host, &mut request);
     // While the request is open there are no headers to evaluate.
-    let expression = mock.lists.remove(0);
-    mock.set("filter_state.envoy.filters.http.grpc_stats", b"3,1");
-    plugin.on_report(&mock, &mut stream);
-    mock.set("filter_state.envoy.filters.http.grpc_stats", b"4,1");
-    mock.lists.insert(0, expression);
-    plugin.on_log(&mock, &mut stream);
+    mock.values.clear();
+    mock.facts.grpc_messages = messages(3, 1);
+    plugin.on_report(&mut mock.host, &mut request);
+    mock.facts.grpc_messages = messages(4, 1);
+    mock.value("expr.path", Value::Text(b"/begun"));
+    plugin.on_log(&mut mock.host, &mut request);
     let samples = mock.samples("istio_request_messages_total");
     assert_eq!(samples.len(), 1, "{samples:#?}");
     assert!(
@@ -720,13 +705,12 @@ fn a_label_on_messages_is_what_it_was_when_the_request_began() {
 #[test]
 fn what_no_label_shows_does_not_fill_the_table() {
     let mut mock = mock::inbound();
-    mock.attributes.remove("xds.cluster_metadata");
+    mock.cluster = ClusterFacts::default();
     let configuration = r#"{"max_series": 4, "allowed_labels": ["reporter", "response_code"]}"#;
-    let mut plugin = mock.plugin("", configuration);
+    let mut plugin = mock.telemetry(configuration);
     for n in 0..20 {
-        mock.request
-            .insert(":authority", format!("host-{n}").into_bytes());
-        mock.request(&mut plugin);
+        mock.request.set(":authority", format!("host-{n}"));
+        mock.send(&mut plugin);
     }
     assert_eq!(counts(&mock, "response_code"), expected(&[("200", 20)]));
 }
@@ -734,32 +718,31 @@ fn what_no_label_shows_does_not_fill_the_table() {
 #[test]
 fn a_peer_that_says_nothing_leaves_it_to_the_next_source() {
     let mut mock = mock::inbound();
-    mock.request.insert("x-envoy-peer-metadata", Vec::new());
-    mock.request
-        .insert("baggage", b"k8s.deployment.name=cart".to_vec());
-    mock.request(&mut mock.plugin("", ""));
+    mock.request.set("x-envoy-peer-metadata", Vec::new());
+    mock.request.set("baggage", "k8s.deployment.name=cart");
+    mock.send_with("");
     assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 1)]));
 }
 
 #[test]
 fn stats_alone_take_the_headers_from_the_exchange_beside_them() {
     let mut mock = mock::inbound();
-    mock.request(&mut mock.plugin("metadata_exchange", ""));
-    let published = mock.published.borrow()["downstream_peer"].clone();
-    mock.set("downstream_peer", &published);
-    mock.request(&mut mock.plugin("stats", r#"{"peer_sources": ["headers"]}"#));
+    let mut exchange = mock.plugin(Role::MetadataExchange, "");
+    mock.send(&mut exchange);
+    let mut stats = mock.plugin(Role::Stats, r#"{"peer_sources": ["headers"]}"#);
+    mock.send(&mut stats);
     assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 1)]));
 }
 
 #[test]
 fn clusters_are_looked_at_every_few_seconds_however_seldom_is_reported() {
-    let mock = mock::inbound();
+    let mut mock = mock::inbound();
     for (configured, tick) in [("1s", 1000), ("0s", 5000), ("3600s", 5000), ("0.001s", 100)] {
         let configuration = format!(r#"{{"tcp_reporting_duration": "{configured}"}}"#);
-        let plugin = mock.plugin("", &configuration);
+        let plugin = mock.telemetry(&configuration);
         assert_eq!(plugin.tick().as_millis(), tick, "{configured}");
     }
-    let mut plugin = mock.plugin("", r#"{"tcp_reporting_duration": "12s"}"#);
+    let mut plugin = mock.telemetry(r#"{"tcp_reporting_duration": "12s"}"#);
     let due: Vec<_> = (0..6).map(|_| plugin.on_tick()).collect();
     assert_eq!(due, [false, false, true, false, false, true]);
 }
@@ -767,32 +750,30 @@ fn clusters_are_looked_at_every_few_seconds_however_seldom_is_reported() {
 #[test]
 fn listeners_of_both_directions_may_share_a_plugin() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
-    mock.request(&mut plugin);
-    let outbound = mock::outbound();
-    mock.lists.extend(outbound.lists.clone());
-    mock.set_integer("xds.listener_direction", 2);
-    mock.request(&mut plugin);
-    mock.set_integer("xds.listener_direction", 1);
-    mock.request(&mut plugin);
+    mock.facts.upstream = mock::outbound().host.facts.upstream;
+    let mut plugin = mock.telemetry("");
+    for direction in [
+        ListenerDirection::Inbound,
+        ListenerDirection::Outbound,
+        ListenerDirection::Inbound,
+    ] {
+        mock.direction = direction;
+        mock.send(&mut plugin);
+    }
     assert_eq!(
         counts(&mock, "reporter"),
         expected(&[("destination", 2), ("source", 1)])
     );
-    plugin.release(&mock);
-    assert_eq!(mock.forgotten.borrow().len(), mock.compiled.borrow().len());
 }
 
 #[test]
-fn an_application_that_introduces_itself_like_a_peer_is_still_counted_as_outbound() {
-    // All requests were inbound so far, so this one is taken for another until it has ended.
+fn what_an_application_sends_like_a_peer_is_replaced_outbound() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
-    mock.request(&mut plugin);
-    mock.lists = mock::outbound().lists;
-    mock.set_integer("xds.listener_direction", 2);
+    let mut plugin = mock.telemetry("");
+    mock.send(&mut plugin);
+    mock.direction = ListenerDirection::Outbound;
     for _ in 0..3 {
-        mock.request(&mut plugin);
+        mock.send(&mut plugin);
     }
     assert_eq!(
         counts(&mock, "reporter"),
@@ -806,18 +787,13 @@ fn an_application_that_introduces_itself_like_a_peer_is_still_counted_as_outboun
 }
 
 #[test]
-fn stats_alone_learn_the_direction_with_the_connection() {
+fn stats_alone_ask_for_the_direction_of_each_request() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("stats", "");
-    mock.request(&mut plugin);
-    let outbound = mock::outbound();
-    mock.lists = outbound.lists;
-    mock.set_integer("xds.listener_direction", 2);
-    for (_, list) in &mut mock.lists {
-        list[8] = 8_i64.to_ne_bytes().to_vec();
-    }
+    let mut plugin = mock.plugin(Role::Stats, "");
+    mock.send(&mut plugin);
+    mock.direction = ListenerDirection::Outbound;
     for _ in 0..3 {
-        mock.request(&mut plugin);
+        mock.send(&mut plugin);
     }
     assert_eq!(
         counts(&mock, "reporter"),
@@ -826,9 +802,36 @@ fn stats_alone_learn_the_direction_with_the_connection() {
 }
 
 #[test]
+fn a_direction_that_is_configured_is_not_asked_for() {
+    for (direction, reporter) in [
+        ("inbound", "destination"),
+        ("outbound", "source"),
+        ("gateway", "source"),
+    ] {
+        // The listener says the opposite.
+        let mut mock = match reporter {
+            "source" => mock::inbound(),
+            _ => mock::outbound(),
+        };
+        let mut plugin = mock.telemetry(&format!(r#"{{"direction": "{direction}"}}"#));
+        let calls = mock.calls_of_a_request(&mut plugin);
+        assert!(
+            !calls.contains(&"listener direction".to_owned()),
+            "{calls:?}"
+        );
+        assert_eq!(counts(&mock, "reporter"), expected(&[(reporter, 1)]));
+    }
+    let mut mock = mock::inbound();
+    let mut plugin = mock.telemetry(r#"{"direction": "auto"}"#);
+    let calls = mock.calls_of_a_request(&mut plugin);
+    let is = |call: &&String| *call == "listener direction";
+    assert_eq!(calls.iter().filter(is).count(), 1, "{calls:?}");
+}
+
+#[test]
 fn the_pods_of_a_deployment_share_a_label_set() {
     let mut mock = mock::inbound();
-    let mut plugin = mock.plugin("", "");
+    let mut plugin = mock.telemetry("");
     let mut metrics = Vec::new();
     for pod in ["cart-0", "cart-1", "cart-2"] {
         let workload = Workload {
@@ -837,9 +840,9 @@ fn the_pods_of_a_deployment_share_a_label_set() {
             ..Workload::UNKNOWN
         };
         mock.request
-            .insert("x-envoy-peer-metadata", mock::introduction(&workload));
-        mock.request(&mut plugin);
-        metrics.push(mock.metrics.borrow().len());
+            .set("x-envoy-peer-metadata", mock::encoded(&workload));
+        mock.send(&mut plugin);
+        metrics.push(mock.metrics.count());
     }
     assert_eq!(counts(&mock, "source_workload"), expected(&[("cart", 3)]));
     assert_eq!(metrics[0], metrics[2], "no metric is defined again");
@@ -849,10 +852,8 @@ fn the_pods_of_a_deployment_share_a_label_set() {
 fn an_upstream_that_was_not_reached_did_not_respond() {
     let mut mock = mock::outbound();
     mock.response.clear();
-    for (_, list) in &mut mock.lists {
-        list[1] = (1_i64 << 5).to_ne_bytes().to_vec();
-    }
-    mock.request(&mut mock.plugin("", r#"{"peer_unknown_reason": true}"#));
+    mock.facts.response_flags = 1 << 5;
+    mock.send_with(r#"{"peer_unknown_reason": true}"#);
     assert_eq!(
         counts(&mock, "peer_unknown_reason"),
         expected(&[("no_response", 1)])

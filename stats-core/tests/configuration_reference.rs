@@ -51,9 +51,10 @@ fn every_chapter_has_an_example_of_its_field_that_is_accepted() {
 
 #[test]
 fn what_the_reference_lists_by_name_is_what_there_is() {
-    use stats_core::exchange::UnknownReason as Reason;
-    use stats_core::metrics::ExtraMetric;
-    use stats_core::sources::PeerSource;
+    use stats_core::config::DirectionSetting;
+    use stats_core::labels::metrics::ExtraMetric;
+    use stats_core::peer::sources::PeerSource;
+    use stats_core::peer::unknown::UnknownReason;
     let table = |chapter: &str| -> Vec<&str> {
         let (_, text) = chapters()
             .find(|(name, _)| *name == chapter)
@@ -66,12 +67,12 @@ fn what_the_reference_lists_by_name_is_what_there_is() {
         table("extra_metrics"),
         ExtraMetric::ALL.map(ExtraMetric::name)
     );
-    let reasons = [
-        Reason::None,
-        Reason::NoMetadata,
-        Reason::Undecodable,
-        Reason::Oversized,
-        Reason::NoResponse,
-    ];
-    assert_eq!(table("peer_unknown_reason"), reasons.map(Reason::name));
+    assert_eq!(
+        table("direction"),
+        DirectionSetting::ALL.map(DirectionSetting::name)
+    );
+    assert_eq!(
+        table("peer_unknown_reason"),
+        UnknownReason::ALL.map(UnknownReason::name)
+    );
 }

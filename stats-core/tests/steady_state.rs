@@ -7,7 +7,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use mock::Mock;
-use stats_core::workload::Workload;
+use stats_core::host::{End, MessageCounts, Value};
+use stats_core::http::role::Role;
+use stats_core::peer::workload::Workload;
+
+const INBOUND: &str = r#"{"direction": "inbound"}"#;
+const OUTBOUND: &str = r#"{"direction": "outbound"}"#;
 
 /// Counts what this thread allocates.
 struct Counting;
@@ -33,26 +38,22 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn allocations_of_100_requests(mock: &Mock, root_id: &str) -> usize {
-    allocations_of_100_requests_with(mock, root_id, "")
-}
-
-fn allocations_of_100_requests_with(mock: &Mock, root_id: &str, configuration: &str) -> usize {
-    let mut plugin = mock.plugin(root_id, configuration);
+fn allocations_of_100_requests(mock: &mut Mock, role: Role, configuration: &str) -> usize {
+    let mut plugin = mock.plugin(role, configuration);
     for _ in 0..3 {
-        mock.request(&mut plugin);
+        mock.send(&mut plugin);
     }
     let before = ALLOCATIONS.get();
     for _ in 0..100 {
-        mock.request(&mut plugin);
+        mock.send(&mut plugin);
     }
     ALLOCATIONS.get() - before
 }
 
-fn calls_of_a_steady_request(mock: &Mock, root_id: &str) -> Vec<String> {
-    let mut plugin = mock.plugin(root_id, "");
+fn calls_of_a_steady_request(mock: &mut Mock, role: Role, configuration: &str) -> Vec<String> {
+    let mut plugin = mock.plugin(role, configuration);
     for _ in 0..3 {
-        mock.request(&mut plugin);
+        mock.send(&mut plugin);
     }
     mock.calls_of_a_request(&mut plugin)
 }
@@ -60,90 +61,108 @@ fn calls_of_a_steady_request(mock: &Mock, root_id: &str) -> Vec<String> {
 #[test]
 fn an_inbound_request_makes_exactly_these_calls() {
     let expected = [
-        "get Request x-envoy-peer-metadata-id x-envoy-peer-metadata",
+        "get all of Request x-envoy-peer-metadata-id x-envoy-peer-metadata",
         "remove Request x-envoy-peer-metadata",
         "remove Request x-envoy-peer-metadata-id",
         "set Response x-envoy-peer-metadata-id",
         "set Response x-envoy-peer-metadata",
-        "evaluate",
+        "finished request",
         "get Request content-type",
-        "record",
-        "record",
-        "record",
-        "record",
+        "add",
+        "observe",
+        "observe",
+        "observe",
     ];
-    assert_eq!(calls_of_a_steady_request(&mock::inbound(), ""), expected);
+    let mut mock = mock::inbound();
+    assert_eq!(
+        calls_of_a_steady_request(&mut mock, Role::Telemetry, INBOUND),
+        expected
+    );
+    // Unless it is configured, the direction is asked for once more.
+    let calls = calls_of_a_steady_request(&mut mock, Role::Telemetry, "");
+    assert_eq!(calls[0], "listener direction");
+    assert_eq!(calls[1..], expected);
 }
 
 #[test]
 fn an_outbound_request_makes_exactly_these_calls() {
     let expected = [
-        "attribute xds.cluster_name",
+        "cluster name",
         "set Request x-envoy-peer-metadata-id",
         "set Request x-envoy-peer-metadata",
         "get Response x-envoy-peer-metadata",
         "remove Response x-envoy-peer-metadata",
         "remove Response x-envoy-peer-metadata-id",
-        "evaluate",
+        "finished request",
         "get Request content-type",
-        "record",
-        "record",
-        "record",
-        "record",
+        "add",
+        "observe",
+        "observe",
+        "observe",
     ];
-    assert_eq!(calls_of_a_steady_request(&mock::outbound(), ""), expected);
+    let mut mock = mock::outbound();
+    assert_eq!(
+        calls_of_a_steady_request(&mut mock, Role::Telemetry, OUTBOUND),
+        expected
+    );
 }
 
 #[test]
 fn stats_alone_make_these_calls() {
     let expected = [
-        "evaluate",
+        "finished request",
         "get Request content-type",
-        "attribute downstream_peer",
-        "record",
-        "record",
-        "record",
-        "record",
+        "published peer",
+        "add",
+        "observe",
+        "observe",
+        "observe",
     ];
     let mut mock = mock::inbound();
     let published = Workload {
         name: "cart".into(),
         ..Workload::UNKNOWN
     };
-    mock.set("downstream_peer", &published.to_filter_state());
-    assert_eq!(calls_of_a_steady_request(&mock, "stats_inbound"), expected);
+    mock.peers.published[End::Downstream as usize] = Some(published.to_filter_state());
+    assert_eq!(
+        calls_of_a_steady_request(&mut mock, Role::Stats, INBOUND),
+        expected
+    );
 }
 
 #[test]
 fn a_grpc_request_with_messages_asks_for_its_facts_once() {
     let mut mock = mock::inbound();
-    mock.request
-        .insert("content-type", b"application/grpc".to_vec());
-    mock.set("filter_state.envoy.filters.http.grpc_stats", b"2,3");
-    mock.set_integer("response.grpc_status", 0);
-    let calls = calls_of_a_steady_request(&mock, "");
-    let asked = |what: &str| calls.iter().filter(|call| call.contains(what)).count();
-    assert_eq!(asked("evaluate"), 1, "{calls:?}");
-    assert_eq!(asked("record"), 6, "{calls:?}");
-    // The messages so far and the status.
-    assert_eq!(asked("attribute"), 2, "{calls:?}");
+    mock.request.set("content-type", "application/grpc");
+    mock.facts.grpc_messages = Some(MessageCounts {
+        request: 2,
+        response: 3,
+    });
+    mock.facts.grpc_status = Some(0);
+    let calls = calls_of_a_steady_request(&mut mock, Role::Telemetry, INBOUND);
+    let asked = |what: &str| calls.iter().filter(|call| *call == what).count();
+    assert_eq!(asked("finished request"), 1, "{calls:?}");
+    assert_eq!(asked("add") + asked("observe"), 6, "{calls:?}");
+    assert_eq!(asked("grpc messages"), 1, "{calls:?}");
+    assert_eq!(asked("grpc status"), 1, "{calls:?}");
+    assert_eq!(calls.len(), 15, "{calls:?}");
 }
 
 #[test]
 fn nothing_is_allocated_in_either_direction_or_role() {
-    for mock in [mock::inbound(), mock::outbound()] {
-        for root_id in ["", "stats", "metadata_exchange"] {
+    for mut mock in [mock::inbound(), mock::outbound()] {
+        for role in [Role::Telemetry, Role::Stats, Role::MetadataExchange] {
             assert_eq!(
-                allocations_of_100_requests(&mock, root_id),
+                allocations_of_100_requests(&mut mock, role, ""),
                 0,
-                "root_id {root_id:?}"
+                "{role:?}"
             );
         }
     }
 }
 
 #[test]
-fn nor_with_labels_conditions_and_extras() {
+fn nothing_is_allocated_with_labels_conditions_and_extra_metrics_either() {
     let configuration = r#"{
         "metrics": [{"dimensions": {"mine": "request.path"}, "match": "request.ok"}],
         "extra_metrics": ["requests_started_total", "requests_in_flight"],
@@ -152,10 +171,10 @@ fn nor_with_labels_conditions_and_extras() {
         "zero_initialize": true
     }"#;
     let mut mock = mock::inbound();
-    mock.typed("request.path", b"/a", "s");
-    mock.typed("request.ok", &[1], "b");
+    mock.value("request.path", Value::Text(b"/a"));
+    mock.value("request.ok", Value::Bool(true));
     assert_eq!(
-        allocations_of_100_requests_with(&mock, "", configuration),
+        allocations_of_100_requests(&mut mock, Role::Telemetry, configuration),
         0
     );
     assert!(mock.samples("istio_requests_total")[0].contains("mine=\"/a\""));

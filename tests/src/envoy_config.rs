@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stats_core::dimensions::LABELS;
-use stats_core::stat_name;
+use stats_core::labels::LABELS;
+use stats_core::labels::stat_name;
 
 /// One rule for each label: without it the label stays in the metric's name. Istio's mesh configuration calls this
 /// `extraStatTags`; the two rules of the build gauge are in its own bootstrap.

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::{Mesh, Page, Response, Sidecar};
-use stats_core::dimensions::Reporter;
+use stats_core::labels::Reporter;
 use tokio::runtime::Runtime;
 
 use crate::module::Verbosity;

@@ -4,17 +4,11 @@
 //!
 //! [`Recorded`]: crate::recorded::Recorded
 
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "the linker hands over the caller by value"
-)]
-
-use stats_core::host::{
-    Attributes, Clock, Expression, HeaderMap, Headers, Log, LogLevel, MetricId, MetricKind, Metrics,
-};
+use stats_core::host::memory::HeaderList;
 use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, bail, ensure, format_err};
 
-use super::Proxy;
+use super::attributes;
+use super::{Abi, Proxy};
 use crate::recorded::HostCall;
 
 /// A pointer into the module and a size.
@@ -23,6 +17,8 @@ type Slice = (u32, u32);
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
+/// Log levels from here on are problems.
+const WARN: u32 = 3;
 
 /// What the module's imports are bound to.
 ///
@@ -32,8 +28,10 @@ pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
     let mut linker = Linker::new(engine);
     for import in module.imports() {
         let (from, name) = (import.module(), import.name());
-        ensure!(from == "env", "the module imports {from}.{name}");
+        let is_wasi = from == "wasi_snapshot_preview1" && name == "random_get";
+        ensure!(from == "env" || is_wasi, "the module imports {from}.{name}");
         match name {
+            "random_get" => linker.func_wrap(from, name, random_get),
             "proxy_get_header_map_value" => linker.func_wrap(from, name, get_header),
             "proxy_get_header_map_pairs" => linker.func_wrap(from, name, get_headers),
             "proxy_replace_header_map_value" => linker.func_wrap(from, name, set_header),
@@ -69,13 +67,14 @@ fn get_header(
 ) -> Result<u32> {
     let (memory, data) = parts(&mut proxy)?;
     let name = text(memory, (name, name_size))?;
-    let found = data.recorded.header(header_map(map)?, name);
-    let found = found.map(<[u8]>::to_vec);
+    data.abi.calls.count(HostCall::GetHeader);
+    let found = header_list(data, map)?.get(name).map(<[u8]>::to_vec);
     hand_over(&mut proxy, found, (value, value_size))
 }
 
 fn get_headers(mut proxy: Caller<'_, Proxy>, map: u32, value: u32, value_size: u32) -> Result<u32> {
-    let all = proxy.data().recorded.all_headers(header_map(map)?);
+    count(&mut proxy, HostCall::GetHeaders);
+    let all = attributes::headers(header_list(proxy.data(), map)?);
     hand_over(&mut proxy, Some(all), (value, value_size))
 }
 
@@ -87,17 +86,19 @@ fn set_header(
     value: u32,
     value_size: u32,
 ) -> Result<u32> {
-    let (memory, proxy) = parts(&mut proxy)?;
-    let name = text(memory, (name, name_size))?;
-    let value = bytes(memory, (value, value_size))?;
-    proxy.recorded.set_header(header_map(map)?, name, value);
+    let (memory, data) = parts(&mut proxy)?;
+    header_list(data, map)?;
+    text(memory, (name, name_size))?;
+    bytes(memory, (value, value_size))?;
+    data.abi.calls.count(HostCall::SetHeader);
     Ok(OK)
 }
 
 fn remove_header(mut proxy: Caller<'_, Proxy>, map: u32, name: u32, size: u32) -> Result<u32> {
-    let (memory, proxy) = parts(&mut proxy)?;
-    let name = text(memory, (name, size))?;
-    proxy.recorded.remove_header(header_map(map)?, name);
+    let (memory, data) = parts(&mut proxy)?;
+    header_list(data, map)?;
+    text(memory, (name, size))?;
+    data.abi.calls.count(HostCall::RemoveHeader);
     Ok(OK)
 }
 
@@ -112,7 +113,10 @@ fn get_property(
     let found = match text(memory, (path, path_size))? {
         "plugin_root_id" => Some(data.root_id.into()),
         "plugin_name" => Some(b"bench".to_vec()),
-        path => data.recorded.attribute(path).map(<[u8]>::to_vec),
+        path => {
+            data.abi.calls.count(HostCall::GetProperty);
+            attributes::attribute(&data.recorded, path)
+        }
     };
     hand_over(&mut proxy, found, (value, value_size))
 }
@@ -124,10 +128,10 @@ fn set_property(
     value: u32,
     value_size: u32,
 ) -> Result<u32> {
-    let (memory, proxy) = parts(&mut proxy)?;
-    let name = text(memory, (name, name_size))?;
-    let value = bytes(memory, (value, value_size))?;
-    proxy.recorded.publish(name, value);
+    let (memory, data) = parts(&mut proxy)?;
+    text(memory, (name, name_size))?;
+    bytes(memory, (value, value_size))?;
+    data.abi.calls.count(HostCall::SetProperty);
     Ok(OK)
 }
 
@@ -141,31 +145,55 @@ fn call_foreign(
     value_size: u32,
 ) -> Result<u32> {
     let (memory, data) = parts(&mut proxy)?;
-    let proxied = &data.recorded;
-    let argument = (argument, argument_size);
-    let expression = || -> Result<_> {
-        let token = bytes(memory, argument)?.try_into()?;
-        Ok(Expression(u32::from_ne_bytes(token)))
-    };
+    let argument = bytes(memory, (argument, argument_size))?;
+    let token = || -> Result<usize> { Ok(u32::from_ne_bytes(argument.try_into()?) as usize) };
     let result = match text(memory, (name, name_size))? {
         "expr_create" => {
-            let compiled = proxied.compile(text(memory, argument)?);
-            compiled.map(|Expression(token)| token.to_ne_bytes().to_vec())
+            data.abi.calls.count(HostCall::Compile);
+            create(data, str::from_utf8(argument)?)
         }
-        "expr_evaluate" => proxied.evaluate(expression()?).map(<[u8]>::to_vec),
+        "expr_evaluate" => {
+            data.abi.calls.count(HostCall::Evaluate);
+            data.abi.expressions.get(token()?).cloned().flatten()
+        }
         "expr_delete" => {
-            proxied.forget(expression()?);
+            data.abi.calls.count(HostCall::Forget);
+            if let Some(slot) = data.abi.expressions.get_mut(token()?) {
+                *slot = None;
+            }
             Some(Vec::new())
         }
         "declare_property" => {
-            proxied.count(HostCall::Declare);
+            data.abi.calls.count(HostCall::Declare);
             Some(Vec::new())
         }
         name => bail!("the module calls the foreign function {name}, which is not bound"),
     };
-    // Envoy takes an address of zero for nobody's wish to know the result.
+    // To Envoy an address of zero means that the result is not wanted.
     let result = result.map(|result| if value == 0 { Vec::new() } else { result });
     hand_over(&mut proxy, result, (value, value_size))
+}
+
+/// Compiles an expression: evaluates it, since no request differs from the next in what expressions
+/// show.
+fn create(data: &mut Proxy, expression: &str) -> Option<Vec<u8>> {
+    match attributes::evaluated(&data.recorded, expression) {
+        Ok(value) => {
+            let Abi { expressions, .. } = &mut data.abi;
+            let free = expressions.iter().position(Option::is_none);
+            let token = free.unwrap_or_else(|| {
+                expressions.push(None);
+                expressions.len() - 1
+            });
+            expressions[token] = Some(value);
+            Some((token as u32).to_ne_bytes().to_vec())
+        }
+        Err(unknown) => {
+            let problem = format!("nothing is recorded for `{unknown}` in `{expression}`");
+            data.abi.problems.push(problem);
+            None
+        }
+    }
 }
 
 fn define_metric(
@@ -175,39 +203,45 @@ fn define_metric(
     name_size: u32,
     at: u32,
 ) -> Result<u32> {
-    let kind = match kind {
-        0 => MetricKind::Counter,
-        1 => MetricKind::Gauge,
-        2 => MetricKind::Histogram,
-        other => bail!("there is no kind {other} of metrics"),
-    };
+    ensure!(kind <= 2, "there is no kind {kind} of metrics");
     let (memory, data) = parts(&mut proxy)?;
     let name = text(memory, (name, name_size))?;
-    let Some(MetricId(metric)) = data.recorded.define(kind, name) else {
-        return Ok(NOT_FOUND);
-    };
+    let abi = &mut data.abi;
+    abi.calls.count(HostCall::Define);
+    name.clone_into(&mut abi.last_defined);
+    abi.metrics += 1;
+    let metric = abi.metrics;
     write(&mut proxy, at, &metric.to_ne_bytes())
 }
 
-fn record_metric(proxy: Caller<'_, Proxy>, metric: u32, value: u64) -> u32 {
-    proxy.data().recorded.record(MetricId(metric), value);
-    OK
+fn record_metric(mut proxy: Caller<'_, Proxy>, _metric: u32, _value: u64) -> u32 {
+    count(&mut proxy, HostCall::Record)
 }
 
-fn increment_metric(proxy: Caller<'_, Proxy>, metric: u32, by: i64) -> u32 {
-    proxy.data().recorded.change(MetricId(metric), by);
-    OK
+fn increment_metric(mut proxy: Caller<'_, Proxy>, _metric: u32, _by: i64) -> u32 {
+    count(&mut proxy, HostCall::Change)
 }
 
 fn current_time(mut proxy: Caller<'_, Proxy>, at: u32) -> Result<u32> {
-    let now = proxy.data().recorded.now();
+    count(&mut proxy, HostCall::Time);
+    let abi = &mut proxy.data_mut().abi;
+    abi.time += 1_000;
+    let now = abi.time;
     write(&mut proxy, at, &now.to_ne_bytes())
+}
+
+/// The same bytes each time, so that no count depends on them.
+fn random_get(mut proxy: Caller<'_, Proxy>, at: u32, size: u32) -> Result<u32> {
+    write(&mut proxy, at, &vec![7; size as usize])
 }
 
 fn log(mut proxy: Caller<'_, Proxy>, level: u32, message: u32, size: u32) -> Result<u32> {
     let (memory, proxy) = parts(&mut proxy)?;
-    let message = text(memory, (message, size))?;
-    proxy.recorded.log(log_level(level), message);
+    let message = text(memory, (message, size))?.to_owned();
+    proxy.abi.calls.count(HostCall::Log);
+    if level >= WARN {
+        proxy.abi.problems.push(message);
+    }
     Ok(OK)
 }
 
@@ -220,8 +254,8 @@ fn get_configuration(
     value_size: u32,
 ) -> Result<u32> {
     const PLUGIN_CONFIGURATION: u32 = 7;
+    count(&mut proxy, HostCall::GetBuffer);
     let data = proxy.data();
-    data.recorded.count(HostCall::GetBuffer);
     let configuration = (buffer == PLUGIN_CONFIGURATION).then(|| data.configuration.into());
     hand_over(&mut proxy, configuration, (value, value_size))
 }
@@ -235,7 +269,7 @@ fn get_shared(
     _version: u32,
 ) -> Result<u32> {
     let (memory, data) = parts(&mut proxy)?;
-    data.recorded.count(HostCall::GetShared);
+    data.abi.calls.count(HostCall::GetShared);
     let found = data.shared.get(bytes(memory, (key, key_size))?).cloned();
     hand_over(&mut proxy, found, (value, value_size))
 }
@@ -249,20 +283,19 @@ fn set_shared(
     _version: u32,
 ) -> Result<u32> {
     let (memory, proxy) = parts(&mut proxy)?;
-    proxy.recorded.count(HostCall::SetShared);
+    proxy.abi.calls.count(HostCall::SetShared);
     let key = bytes(memory, (key, key_size))?.to_vec();
     let value = bytes(memory, (value, value_size))?.to_vec();
     proxy.shared.insert(key, value);
     Ok(OK)
 }
 
-fn set_tick_period(proxy: Caller<'_, Proxy>, _period: u32) -> u32 {
-    proxy.data().recorded.count(HostCall::SetTickPeriod);
-    OK
+fn set_tick_period(mut proxy: Caller<'_, Proxy>, _period: u32) -> u32 {
+    count(&mut proxy, HostCall::SetTickPeriod)
 }
 
-fn set_effective_context(proxy: Caller<'_, Proxy>, context: u32) -> u32 {
-    proxy.data().recorded.count(HostCall::SetEffectiveContext);
+fn set_effective_context(mut proxy: Caller<'_, Proxy>, context: u32) -> u32 {
+    count(&mut proxy, HostCall::SetEffectiveContext);
     let Proxy { root, open, .. } = *proxy.data();
     let exists = [root, open].contains(&context);
     if exists { OK } else { BAD_ARGUMENT }
@@ -321,18 +354,15 @@ fn text(memory: &[u8], slice: Slice) -> Result<&str> {
     str::from_utf8(bytes(memory, slice)?).map_err(Error::from)
 }
 
-fn header_map(map: u32) -> Result<HeaderMap> {
+fn header_list(proxy: &Proxy, map: u32) -> Result<&HeaderList> {
     match map {
-        0 => Ok(HeaderMap::Request),
-        2 => Ok(HeaderMap::Response),
+        0 => Ok(&proxy.recorded.host.request),
+        2 => Ok(&proxy.recorded.host.response),
         other => bail!("there is no header map {other} here"),
     }
 }
 
-fn log_level(level: u32) -> LogLevel {
-    match level {
-        ..=2 => LogLevel::Debug,
-        3 => LogLevel::Warn,
-        _ => LogLevel::Error,
-    }
+fn count(proxy: &mut Caller<'_, Proxy>, call: HostCall) -> u32 {
+    proxy.data_mut().abi.calls.count(call);
+    OK
 }

@@ -4,11 +4,11 @@
 //! Not here: how a probe becomes a module; see [`probe`](super::probe).
 
 use harness::SidecarDirection;
-use stats_core::attributes;
-use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
 use stats_core::host::HeaderMap::{Request, Response};
+use stats_core::http::exchange::{ID_HEADER, METADATA_HEADER};
 
 use super::probe::{Probe, ProbeCall};
+use crate::attributes;
 
 /// A part of what a request costs.
 pub struct Part {

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use harness::SidecarDirection;
 use harness::envoy_config::WasmPlugin;
 use serde_json::{Map, Value, json};
-use stats_core::dimensions::LABELS;
-use stats_core::metrics::HttpMetric;
+use stats_core::labels::LABELS;
+use stats_core::labels::metrics::HttpMetric;
 
 use super::probe::{Probe, ProbeCall};
 

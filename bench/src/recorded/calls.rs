@@ -1,4 +1,7 @@
-//! Which calls a module can make into the proxy, and how often it made each.
+//! Which calls a module can make into the proxy, how often it made each, and what the core's questions
+//! to a host are in these words.
+
+use stats_core::host::memory::{Call, CallCounts};
 
 /// A call into the proxy, told apart as the ABI does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +82,26 @@ impl HostCall {
 }
 
 /// How often each call was made, in the order of [`HostCall::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostCalls(pub(super) [u64; HostCall::ALL.len()]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostCalls([u64; HostCall::ALL.len()]);
 
 impl HostCalls {
+    /// The calls that a module makes for what the core asked of a host in memory.
+    pub fn of_core(counts: &CallCounts) -> Self {
+        let mut calls = Self::default();
+        for call in Call::ALL {
+            for made in in_abi(*call) {
+                calls.0[*made as usize] += counts.of(*call);
+            }
+        }
+        calls
+    }
+
+    /// Counts a call.
+    pub fn count(&mut self, call: HostCall) {
+        self.0[call as usize] += 1;
+    }
+
     /// How often this call was made.
     pub fn of(&self, call: HostCall) -> u64 {
         self.0[call as usize]
@@ -101,5 +120,38 @@ impl HostCalls {
             *now -= before;
         }
         calls
+    }
+}
+
+/// What a module calls for one question of the core, once its expressions are compiled.
+fn in_abi(call: Call) -> &'static [HostCall] {
+    use HostCall as H;
+    match call {
+        Call::Header => &[H::GetHeader],
+        Call::Headers => &[H::GetHeaders],
+        Call::SetHeader => &[H::SetHeader],
+        Call::RemoveHeader => &[H::RemoveHeader],
+        Call::FinishedRequest | Call::Evaluate => &[H::Evaluate],
+        Call::GrpcStatus
+        | Call::GrpcMessages
+        | Call::ListenerDirection
+        | Call::ClusterName
+        | Call::Cluster
+        | Call::PublishedPeer
+        | Call::NativePeer
+        | Call::EndpointWorkload => &[H::GetProperty],
+        Call::DownstreamPrincipals => &[H::GetProperty, H::GetProperty],
+        // The cluster, the route and the connection.
+        Call::OpenRequest => &[H::GetProperty, H::GetProperty, H::GetProperty],
+        Call::DeclarePeers => &[H::Declare, H::Declare],
+        Call::PublishPeer => &[H::SetProperty],
+        Call::Family => &[],
+        Call::Series => &[H::Define],
+        Call::Add | Call::Observe | Call::GaugeSet => &[H::Record],
+        Call::GaugeAdd => &[H::Change],
+        // Alone, and then with its type.
+        Call::Compile => &[H::Compile, H::Forget, H::Compile],
+        Call::Release => &[H::Forget],
+        Call::Now => &[H::Time],
     }
 }

@@ -1,45 +1,33 @@
 //! The messages of a proxy that are recorded: nodes and the metadata of a cluster.
 
 use prost::Message;
-use stats_core::proto::{Kind, List, Metadata, Node, Struct, Value};
-use stats_core::workload::Workload;
+use stats_core::host::LocalProxy;
+use stats_core::host::envoy::{Metadata, Node};
+use stats_core::labels::service::NamedService;
+use stats_core::peer::wire::{Kind, List, Struct, Value};
 
-/// A workload of the shop.
-pub fn workload(name: &str) -> Workload {
-    Workload {
-        instance: format!("{name}-7d9f6c8b4d-x2x5z"),
-        namespace: "shop".into(),
-        name: name.into(),
-        cluster: "Kubernetes".into(),
-        canonical_service: name.into(),
-        canonical_revision: "v1".into(),
-        app: name.into(),
-        version: "v1".into(),
-        ..Workload::UNKNOWN
-    }
-}
-
-/// The node message of a workload's sidecar: metadata has the keys of the exchange.
-pub fn node(name: &str) -> Vec<u8> {
-    let owner = format!("kubernetes://apis/apps/v1/namespaces/shop/deployments/{name}");
-    let own = workload(name).to_exchange(&owner);
+/// The node message of a sidecar: its metadata has the keys of the exchange.
+pub fn node(proxy: &LocalProxy) -> Vec<u8> {
+    let own = proxy.workload.to_exchange(&proxy.owner);
     Node {
-        id: format!("sidecar~10.0.0.1~{name}-7d9f6c8b4d-x2x5z.shop~shop.svc.cluster.local"),
+        id: proxy.id.clone(),
         metadata: Struct::decode(&*own).ok(),
         locality: None,
     }
     .encode_to_vec()
 }
 
-/// The metadata of podinfo's cluster, which names its service.
-pub fn cluster_metadata() -> Vec<u8> {
-    let service = [
-        ("host", "podinfo.shop.svc.cluster.local"),
-        ("name", "podinfo"),
-        ("namespace", "shop"),
+/// The metadata of a cluster that names this service.
+pub fn cluster_metadata(service: &NamedService) -> Vec<u8> {
+    let fields = [
+        ("host", Some(&service.host)),
+        ("name", service.name.as_ref()),
+        ("namespace", Some(&service.namespace)),
     ];
-    let service = service.map(|(key, text)| (key, Kind::Text(text.to_owned())));
-    let kind = Some(Kind::Struct(service.into_iter().collect()));
+    let fields = fields
+        .into_iter()
+        .filter_map(|(key, text)| Some((key, Kind::Text(text?.clone()))));
+    let kind = Some(Kind::Struct(fields.collect()));
     let services = Kind::List(List {
         values: vec![Value { kind }],
     });

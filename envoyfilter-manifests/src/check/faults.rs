@@ -4,8 +4,8 @@ mod unknown;
 
 use std::collections::BTreeSet;
 
-use stats_core::dimensions::OVERFLOW;
-use stats_core::metrics::HttpMetric;
+use stats_core::labels::OVERFLOW;
+use stats_core::labels::metrics::HttpMetric;
 
 use super::finding::{Fault, Finding};
 use super::page::{ScrapedPage, ScrapedSample};

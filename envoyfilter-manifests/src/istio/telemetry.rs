@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use stats_core::metrics::{HttpMetric, MessageMetric};
+use stats_core::labels::metrics::{HttpMetric, MessageMetric};
 
 use super::metadata;
 use crate::bundle::Document;

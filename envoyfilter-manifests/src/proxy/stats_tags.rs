@@ -1,7 +1,7 @@
 //! The rules that take labels out of stat names: without one, its label stays in the metric's name.
 
 use serde_json::{Value, json};
-use stats_core::stat_name::{BUILD_TAG_REGEXES, tag_regex};
+use stats_core::labels::stat_name::{BUILD_TAG_REGEXES, tag_regex};
 
 use crate::plugin_config::PluginConfig;
 

@@ -1,8 +1,8 @@
 //! Scaling on requests per second: rules for prometheus-adapter, and an autoscaler that asks it.
 
 use serde_json::{Value, json};
-use stats_core::dimensions::Label;
-use stats_core::metrics::HttpMetric;
+use stats_core::labels::Label;
+use stats_core::labels::metrics::HttpMetric;
 
 use super::queries::{Queries, Selection};
 use crate::bundle::Document;

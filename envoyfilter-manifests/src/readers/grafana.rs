@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use stats_core::dimensions::Label::{
+use stats_core::labels::Label::{
     self, DestinationServiceName, ResponseCode, ResponseFlags, SourceWorkload,
     SourceWorkloadNamespace,
 };
-use stats_core::dimensions::{OVERFLOW, UNKNOWN};
-use stats_core::metrics::HttpMetric;
+use stats_core::labels::metrics::HttpMetric;
+use stats_core::labels::{OVERFLOW, UNKNOWN};
 
 use super::queries::{Queries, Selection, sum};
 use crate::installation::Installation;

@@ -1,8 +1,8 @@
 //! The questions that every reader asks, in `PromQL`. Each is asked in these words only, so that the canary, the autoscaler,
 //! the recording rules and the dashboard cannot disagree.
 
-use stats_core::dimensions::Label;
-use stats_core::metrics::HttpMetric;
+use stats_core::labels::Label;
+use stats_core::labels::metrics::HttpMetric;
 
 use crate::installation::Installation;
 

@@ -1,13 +1,13 @@
 //! Recording rules: a few aggregates to keep for long, instead of every series of every pod.
 
 use serde_json::{Value, json};
-use stats_core::dimensions::Label;
-use stats_core::dimensions::Label::{
+use stats_core::labels::Label;
+use stats_core::labels::Label::{
     ConnectionSecurityPolicy, DestinationServiceName, DestinationServiceNamespace,
     DestinationWorkload, DestinationWorkloadNamespace, GrpcResponseStatus, Reporter,
     RequestProtocol, ResponseCode, SourceWorkload, SourceWorkloadNamespace,
 };
-use stats_core::metrics::HttpMetric::{RequestBytes, RequestDuration, ResponseBytes};
+use stats_core::labels::metrics::HttpMetric::{RequestBytes, RequestDuration, ResponseBytes};
 
 use super::queries::{Queries, Selection, sum};
 use crate::bundle::Document;

@@ -66,10 +66,7 @@ async fn the_bootstrap_counts_requests_with_all_labels_and_shows_nothing_but_the
         ("source_workload", "unknown"),
         ("response_code", "200"),
     ]));
-    assert_eq!(
-        requests[0].labels.len(),
-        stats_core::dimensions::LABELS.len()
-    );
+    assert_eq!(requests[0].labels.len(), stats_core::labels::LABELS.len());
 
     let mut metrics = Client::http1(proxy.metrics).await.unwrap();
     for path in [

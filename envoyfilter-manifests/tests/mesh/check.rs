@@ -66,7 +66,7 @@ async fn all_labels_in_names_are_found_too() {
     shows(&proxy, "istio_requests_total").await;
 
     let problem = only(&proxy, "labels-in-names", &[]).await;
-    for label in stats_core::dimensions::LABELS {
+    for label in stats_core::labels::LABELS {
         assert!(problem.contains(label), "{label}: {problem}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use harness::{Mesh, Page, Roles, SidecarBuilder, install};
 use serde_json::{Value, json};
-use stats_core::dimensions::LABELS;
+use stats_core::labels::LABELS;
 use tempfile::TempDir;
 
 use crate::bare_envoy::BareEnvoy;

@@ -54,7 +54,7 @@ async fn a_removed_label_that_kiali_or_flagger_query_is_a_warning() {
 
 #[tokio::test]
 async fn a_list_with_all_that_is_queried_is_no_warning() {
-    let config = json!({ "allowed_labels": stats_core::dimensions::LABELS });
+    let config = json!({ "allowed_labels": stats_core::labels::LABELS });
     let (_app, sidecar) = fixture::inbound(config, &[]).await;
 
     get(&sidecar, "/version").await;

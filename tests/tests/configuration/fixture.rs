@@ -3,7 +3,7 @@
 use harness::page::Sample;
 use harness::{App, Client, Page, Response, Sidecar, SidecarBuilder, Upstream, eventually};
 use serde_json::Value;
-use stats_core::stat_name;
+use stats_core::labels::stat_name;
 
 /// The counter in which each finished request is.
 pub const REQUESTS: &str = "istio_requests_total";

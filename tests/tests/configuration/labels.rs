@@ -5,7 +5,7 @@ use harness::client::request;
 use harness::sidecar::REQUEST_COUNTS;
 use hyper::Method;
 use serde_json::json;
-use stats_core::dimensions::LABELS;
+use stats_core::labels::LABELS;
 
 use crate::expected::{assert_counted, inbound};
 use crate::fixture::{self, REQUESTS, client, get, label_order, module_log, only, page_after, sum};

@@ -2,7 +2,7 @@
 
 use harness::{App, Client, Mesh, Page, Sidecar, SidecarBuilder, Upstream};
 use serde_json::{Value, json};
-use stats_core::dimensions::LABELS;
+use stats_core::labels::LABELS;
 
 use crate::fixture::{REQUESTS, only, sum};
 

@@ -163,7 +163,7 @@ async fn hostile_baggage_forges_no_labels() {
     let page = sidecar.page_after(4).await.unwrap();
     for sample in page.series(fixture::REQUESTS) {
         assert_eq!(sample.label("reporter"), Some("destination"));
-        assert_eq!(sample.labels.len(), stats_core::dimensions::LABELS.len());
+        assert_eq!(sample.labels.len(), stats_core::labels::LABELS.len());
     }
     assert_eq!(fixture::sum(&page, fixture::REQUESTS, &[]), "4");
     crate::expected::assert_standard_metrics(&page);

@@ -30,7 +30,7 @@ async fn the_first_request_of_a_known_peer_brings_success_and_error_series_at_ze
         assert_eq!(counts.collect::<Vec<_>>(), expected);
         // But for the code, they are what a request's series would be.
         for sample in &series {
-            assert_eq!(sample.labels.len(), stats_core::dimensions::LABELS.len());
+            assert_eq!(sample.labels.len(), stats_core::labels::LABELS.len());
             let both = [
                 ("source_workload", "podinfo"),
                 ("destination_workload", "podinfo"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use harness::Page;
 use harness::sidecar::REQUEST_COUNTS;
-use stats_core::dimensions::LABELS;
+use stats_core::labels::LABELS;
 
 /// The labels of one series, all of them.
 pub type Labels = BTreeMap<String, String>;

@@ -267,7 +267,7 @@ const HOSTILE: [&str; 12] = [
 /// that a label which a client chose reads as one value.
 fn assert_every_request_is_an_honest_one(page: &Page, requests: u32, chosen: &str) {
     let series = page.series("istio_requests_total");
-    let mut names = stats_core::dimensions::LABELS.to_vec();
+    let mut names = stats_core::labels::LABELS.to_vec();
     names.sort_unstable();
     let reporter = series[0].label("reporter");
     for sample in &series {

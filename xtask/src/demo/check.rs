@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use harness::page::Sample;
 use harness::{Mesh, Response};
-use stats_core::dimensions::{LABELS, Label, Reporter};
+use stats_core::labels::{LABELS, Label, Reporter};
 use stats_core::registry::ENVOY_BOUNDS;
 
 use super::{REQUESTS, SidecarReport};

@@ -3,7 +3,7 @@
 use console::{measure_text_width, style};
 use harness::Mesh;
 use harness::page::Sample;
-use stats_core::dimensions::Label;
+use stats_core::labels::Label;
 
 use super::check::{Check, DURATION, REQUESTS_TOTAL};
 use super::{APPLICATIONS, CLIENTS, SidecarReport};

@@ -9,7 +9,7 @@ use harness::envoy_config::{
 };
 use harness::{ProxyNode, SidecarDirection};
 use serde_json::{Value, json};
-use stats_core::exchange::{ID_HEADER, METADATA_HEADER};
+use stats_core::http::exchange::{ID_HEADER, METADATA_HEADER};
 
 use crate::envoy::load::{PEER_ID, PEER_METADATA};
 use crate::envoy::variant::Variant;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use stats_core::dimensions::UNKNOWN;
-use stats_core::exchange::UnknownReason;
+use stats_core::labels::UNKNOWN;
+use stats_core::peer::unknown::UnknownReason;
 
 use super::Expectations;
 use crate::check::finding::{Fault, Finding};

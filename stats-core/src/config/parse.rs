@@ -1,0 +1,156 @@
+//! From JSON to a [`Config`]. Field names are in `snake_case` or `camelCase`.
+//!
+//! An error says the JSON path, what is there and what is wanted. A field that is not known is a
+//! warning, so that a configuration written for another version does not stop telemetry.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::reader::{Field, Fields};
+use super::{
+    Config, ConfigError, Definition, DirectionSetting, MetricOverride, MetricsConfig, PeerConfig,
+    ReporterSetting,
+};
+use crate::labels::metrics::ExtraMetric;
+use crate::peer::sources::PeerSource;
+use crate::registry::MetricKind;
+
+/// Fields of versions long gone: no error and no warning.
+const RETIRED: [&str; 3] = ["debug", "field_separator", "value_separator"];
+
+impl Config {
+    /// Parses a configuration; nothing at all means the defaults. Also returns warnings, a line
+    /// each.
+    ///
+    /// # Errors
+    /// Where it is not a JSON object, or a field cannot be used.
+    pub fn parse(json: &[u8]) -> Result<(Self, Vec<String>), ConfigError> {
+        let mut config = Self::default();
+        if json.trim_ascii().is_empty() {
+            return Ok((config, Vec::new()));
+        }
+        let root = serde_json::from_slice(json).map_err(|error| ConfigError {
+            path: "$".to_owned(),
+            problem: format!("not JSON ({error}): write an object such as {{}}"),
+        })?;
+        let mut fields = Field::root(root).object()?;
+        let mut warnings = Vec::new();
+        fields.read("direction", &mut config.direction, |field| {
+            field.choice(DirectionSetting::ALL, DirectionSetting::name)
+        })?;
+        fields.read("reporter", &mut config.reporter, reporter)?;
+        let no_fallback = &mut config.disable_host_header_fallback;
+        fields.read("disable_host_header_fallback", no_fallback, Field::boolean)?;
+        let interval = &mut config.reporting_interval;
+        fields.read("tcp_reporting_duration", interval, Field::duration)?;
+        config.peers.parse(&mut fields)?;
+        config.metrics.parse(&mut fields, &mut warnings)?;
+        for retired in RETIRED {
+            fields.take(retired);
+        }
+        fields.warn_of_the_rest(&mut warnings);
+        config.check(&mut warnings)?;
+        Ok((config, warnings))
+    }
+}
+
+impl PeerConfig {
+    fn parse(&mut self, fields: &mut Fields) -> Result<(), ConfigError> {
+        fields.read(
+            "max_peer_cache_size",
+            &mut self.max_cache_size,
+            Field::count,
+        )?;
+        fields.read("peer_sources", &mut self.sources, |field| {
+            field.list(|source| source.choice(PeerSource::ALL, PeerSource::name))
+        })?;
+        fields.read("additional_labels", &mut self.additional_labels, |field| {
+            field.list(Field::text)
+        })?;
+        let skip = &mut self.skip_external_clusters;
+        fields.read("skip_external_clusters", skip, Field::boolean)?;
+        fields.read("publish_peer", &mut self.publish, Field::boolean)
+    }
+}
+
+impl MetricsConfig {
+    fn parse(
+        &mut self,
+        fields: &mut Fields,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), ConfigError> {
+        fields.read("stat_prefix", &mut self.stat_prefix, Field::name)?;
+        fields.read("max_series", &mut self.max_series, Field::count)?;
+        fields.read("extra_metrics", &mut self.extra, |field| {
+            field.list(|metric| metric.choice(ExtraMetric::ALL, ExtraMetric::name))
+        })?;
+        fields.read(
+            "request_operations",
+            &mut self.operations,
+            Field::operations,
+        )?;
+        fields.read("allowed_labels", &mut self.allowed_labels, |field| {
+            field.list(Field::name).map(Some)
+        })?;
+        fields.read("zero_initialize", &mut self.zero_initialize, Field::boolean)?;
+        let reason = &mut self.peer_unknown_reason;
+        fields.read("peer_unknown_reason", reason, Field::boolean)?;
+        fields.read("definitions", &mut self.definitions, |field| {
+            field.list(|entry| Definition::parse(entry, warnings))
+        })?;
+        fields.read("metrics", &mut self.overrides, |field| {
+            field.list(|entry| MetricOverride::parse(entry, warnings))
+        })
+    }
+}
+
+impl Definition {
+    fn parse(field: Field, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
+        let mut fields = field.object()?;
+        let definition = Self {
+            name: fields.required("name")?.name()?,
+            value: fields.required("value")?.text()?,
+            kind: match fields.take("type") {
+                Some(kind) => metric_kind(kind)?,
+                None => MetricKind::Counter,
+            },
+        };
+        fields.warn_of_the_rest(warnings);
+        Ok(definition)
+    }
+}
+
+impl MetricOverride {
+    fn parse(field: Field, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
+        let mut entry = Self::default();
+        let mut fields = field.object()?;
+        fields.read("name", &mut entry.name, Field::text)?;
+        fields.read("dimensions", &mut entry.dimensions, Field::dimensions)?;
+        fields.read("tags_to_remove", &mut entry.tags_to_remove, |field| {
+            field.list(Field::text)
+        })?;
+        fields.read("drop", &mut entry.drop, Field::boolean)?;
+        fields.read("match", &mut entry.condition, Field::text)?;
+        fields.warn_of_the_rest(warnings);
+        Ok(entry)
+    }
+}
+
+fn reporter(field: Field) -> Result<ReporterSetting, ConfigError> {
+    use ReporterSetting::{ServerGateway, Unspecified};
+    field.numbered([
+        ("UNSPECIFIED", Unspecified),
+        ("SERVER_GATEWAY", ServerGateway),
+    ])
+}
+
+fn metric_kind(field: Field) -> Result<MetricKind, ConfigError> {
+    use MetricKind::{Counter, Gauge, Histogram};
+    field.numbered([
+        ("COUNTER", Counter),
+        ("GAUGE", Gauge),
+        ("HISTOGRAM", Histogram),
+    ])
+}

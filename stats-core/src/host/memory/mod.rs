@@ -1,0 +1,359 @@
+//! A host in memory: it is told what to answer, counts what it is asked, and keeps its series in a
+//! [`Registry`](crate::registry::Registry). For tests and benchmarks; and a new host has to implement
+//! just what is implemented here.
+
+mod calls;
+mod metrics;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+
+pub use calls::{Call, CallCounts, CallLog};
+pub use metrics::MemoryMetrics;
+
+use super::{
+    Clock, ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
+    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, RequestFacts, Requests,
+    SeriesId, Value,
+};
+use crate::peer::principals::Principals;
+use crate::peer::workload::{FilterStateValues, Workload};
+
+/// A proxy with one request in it, which may happen as often as wanted.
+pub struct MemoryHost {
+    /// The request's headers.
+    pub request: HeaderList,
+    /// The response's headers.
+    pub response: HeaderList,
+    /// What is known of the request.
+    pub facts: MemoryFacts,
+    /// The principals of the downstream connection.
+    pub downstream: Principals<Vec<u8>>,
+    /// The direction of the listener.
+    pub direction: ListenerDirection,
+    /// What the cluster's metadata says.
+    pub cluster: ClusterFacts,
+    /// Peers that other filters know.
+    pub peers: MemoryPeers,
+    /// What expressions evaluate to, by their text; one that is not here fails.
+    pub values: Vec<(&'static str, Value<'static>)>,
+    /// The expressions that were compiled, released ones as `None`. A text with `((` does not parse.
+    pub expressions: Vec<Option<String>>,
+    /// Its series.
+    pub metrics: MemoryMetrics,
+    /// The time, in nanoseconds.
+    pub time: Cell<u64>,
+    /// The calls that it was asked.
+    pub calls: CallLog,
+}
+
+/// What a [`MemoryHost`] knows of a request.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryFacts {
+    /// The response's status.
+    pub response_code: u32,
+    /// Envoy's response flags.
+    pub response_flags: u64,
+    /// The duration in nanoseconds.
+    pub duration: Option<u64>,
+    /// Bytes of the request, headers included.
+    pub request_bytes: u64,
+    /// Bytes of the response, headers included.
+    pub response_bytes: u64,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The route's name.
+    pub route: String,
+    /// The downstream connection.
+    pub connection: Option<u64>,
+    /// The principals of the upstream connection.
+    pub upstream: Principals<Vec<u8>>,
+    /// The gRPC status.
+    pub grpc_status: Option<i32>,
+    /// The gRPC messages so far.
+    pub grpc_messages: Option<MessageCounts>,
+}
+
+/// Peers that a [`MemoryHost`] knows, by [`End`].
+#[derive(Clone, Debug, Default)]
+pub struct MemoryPeers {
+    /// What an exchange filter of this module published.
+    pub published: [Option<Vec<u8>>; 2],
+    /// What a native exchange filter left.
+    pub native: [Option<Vec<Vec<u8>>>; 2],
+    /// The workload in the endpoint's metadata.
+    pub endpoint: Option<Vec<u8>>,
+    /// How often [`PeerState::declare_peers`] was called.
+    pub declared: usize,
+}
+
+/// Headers by name.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderList(Vec<(String, Vec<u8>)>);
+
+impl HeaderList {
+    /// The value of a header.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| &**value)
+    }
+
+    /// Sets a header, in place of any with this name and in its memory.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let at = self.0.iter().position(|(known, _)| known == name);
+        let at = at.unwrap_or_else(|| {
+            self.0.push((name.into(), Vec::new()));
+            self.0.len() - 1
+        });
+        let place = &mut self.0[at].1;
+        place.clear();
+        place.extend_from_slice(value.as_ref());
+    }
+
+    /// Removes a header.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| known != name);
+    }
+
+    /// All headers, in the order in which they were first set.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> + Clone {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Removes all headers.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl MemoryHost {
+    /// A host in which nothing is known, with these metrics.
+    pub fn new(metrics: MemoryMetrics) -> Self {
+        Self {
+            request: HeaderList::default(),
+            response: HeaderList::default(),
+            facts: MemoryFacts::default(),
+            downstream: Principals::default(),
+            direction: ListenerDirection::Unspecified,
+            cluster: ClusterFacts::default(),
+            peers: MemoryPeers::default(),
+            values: Vec::new(),
+            expressions: Vec::new(),
+            metrics,
+            time: Cell::new(0),
+            calls: CallLog::default(),
+        }
+    }
+
+    /// How many expressions are compiled and not released.
+    pub fn held_expressions(&self) -> usize {
+        self.expressions.iter().flatten().count()
+    }
+
+    fn map(&self, map: HeaderMap) -> &HeaderList {
+        match map {
+            HeaderMap::Request => &self.request,
+            HeaderMap::Response => &self.response,
+        }
+    }
+
+    fn count(&self, call: Call) {
+        self.calls.count(call, String::new);
+    }
+}
+
+/// Headers that are set and removed are noted only: the next request has the same ones.
+impl Headers for MemoryHost {
+    fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
+        self.calls.count(Call::Header, || format!("{map:?} {name}"));
+        self.map(map).get(name)
+    }
+
+    fn headers<const N: usize>(&self, map: HeaderMap, names: [&str; N]) -> [Option<&[u8]>; N] {
+        self.calls
+            .count(Call::Headers, || format!("{map:?} {}", names.join(" ")));
+        names.map(|name| self.map(map).get(name))
+    }
+
+    fn set_header(&mut self, map: HeaderMap, name: &str, _value: &[u8]) {
+        self.calls
+            .count(Call::SetHeader, || format!("{map:?} {name}"));
+    }
+
+    fn remove_header(&mut self, map: HeaderMap, name: &str) {
+        self.calls
+            .count(Call::RemoveHeader, || format!("{map:?} {name}"));
+    }
+}
+
+impl Requests for MemoryHost {
+    fn finished_request(&self, principals: End) -> RequestFacts<'_> {
+        self.count(Call::FinishedRequest);
+        let facts = &self.facts;
+        let open = self.facts.open(principals);
+        RequestFacts {
+            response_code: facts.response_code,
+            response_flags: facts.response_flags,
+            duration: facts.duration,
+            request_bytes: facts.request_bytes,
+            response_bytes: facts.response_bytes,
+            ..open
+        }
+    }
+
+    fn open_request(&self, principals: End) -> RequestFacts<'_> {
+        self.count(Call::OpenRequest);
+        self.facts.open(principals)
+    }
+
+    fn grpc_status(&self) -> Option<i32> {
+        self.count(Call::GrpcStatus);
+        self.facts.grpc_status
+    }
+
+    fn grpc_messages(&self) -> Option<MessageCounts> {
+        self.count(Call::GrpcMessages);
+        self.facts.grpc_messages
+    }
+}
+
+impl MemoryFacts {
+    fn open(&self, principals: End) -> RequestFacts<'_> {
+        RequestFacts {
+            cluster: self.cluster.as_bytes(),
+            route: self.route.as_bytes(),
+            connection: self.connection,
+            upstream: match principals {
+                End::Upstream => borrowed(&self.upstream),
+                End::Downstream => Principals::default(),
+            },
+            ..RequestFacts::default()
+        }
+    }
+}
+
+fn borrowed(principals: &Principals<Vec<u8>>) -> Principals<&[u8]> {
+    Principals {
+        peer: &principals.peer,
+        local: &principals.local,
+    }
+}
+
+impl Connections for MemoryHost {
+    fn listener_direction(&self) -> ListenerDirection {
+        self.count(Call::ListenerDirection);
+        self.direction
+    }
+
+    fn cluster_name(&self) -> &[u8] {
+        self.count(Call::ClusterName);
+        self.facts.cluster.as_bytes()
+    }
+
+    fn cluster(&self) -> ClusterFacts {
+        self.count(Call::Cluster);
+        self.cluster.clone()
+    }
+
+    fn downstream_principals(&self) -> Principals<&[u8]> {
+        self.count(Call::DownstreamPrincipals);
+        borrowed(&self.downstream)
+    }
+}
+
+impl PeerState for MemoryHost {
+    fn published_peer(&self, end: End) -> Option<&[u8]> {
+        self.count(Call::PublishedPeer);
+        self.peers.published[end as usize].as_deref()
+    }
+
+    fn native_peer(&self, end: End) -> Option<FilterStateValues<'_>> {
+        self.count(Call::NativePeer);
+        let values = self.peers.native[end as usize].as_ref()?;
+        let mut values = values.iter().map(Vec::as_slice);
+        Some(Workload::FILTER_STATE.map(|_| values.next().unwrap_or_default()))
+    }
+
+    fn endpoint_workload(&self) -> Option<&[u8]> {
+        self.count(Call::EndpointWorkload);
+        self.peers.endpoint.as_deref()
+    }
+
+    fn declare_peers(&mut self) {
+        self.count(Call::DeclarePeers);
+        self.peers.declared += 1;
+    }
+
+    fn publish_peer(&mut self, end: End, peer: &[u8]) {
+        self.calls.count(Call::PublishPeer, || format!("{end:?}"));
+        let published = &mut self.peers.published[end as usize];
+        let published = published.get_or_insert_default();
+        published.clear();
+        published.extend_from_slice(peer);
+    }
+}
+
+impl Metrics for MemoryHost {
+    fn family(&mut self, kind: MetricKind, name: &str, labels: &[&str]) -> Option<FamilyId> {
+        self.count(Call::Family);
+        Some(self.metrics.family(kind, name, labels))
+    }
+
+    fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId> {
+        self.count(Call::Series);
+        self.metrics.series(family, values)
+    }
+
+    fn add(&mut self, counter: SeriesId, by: u64) {
+        self.metrics.record(&self.calls, Call::Add, counter, by);
+    }
+
+    fn observe(&mut self, histogram: SeriesId, value: u64) {
+        self.metrics
+            .record(&self.calls, Call::Observe, histogram, value);
+    }
+
+    fn gauge_set(&mut self, gauge: SeriesId, value: u64) {
+        self.metrics
+            .record(&self.calls, Call::GaugeSet, gauge, value);
+    }
+
+    fn gauge_add(&mut self, gauge: SeriesId, by: i64) {
+        self.calls.count(Call::GaugeAdd, || format!("{by}"));
+        self.metrics.gauge_add(gauge, by);
+    }
+}
+
+impl Expressions for MemoryHost {
+    fn compile(&mut self, expression: &str) -> Option<ExpressionId> {
+        self.count(Call::Compile);
+        if expression.contains("((") {
+            return None;
+        }
+        self.expressions.push(Some(expression.into()));
+        Some(ExpressionId(self.expressions.len() as u32 - 1))
+    }
+
+    fn evaluate(&self, expression: ExpressionId) -> Option<Value<'_>> {
+        self.count(Call::Evaluate);
+        let text = self.expressions.get(expression.0 as usize)?.as_deref()?;
+        let found = self.values.iter().find(|(known, _)| *known == text);
+        found.map(|(_, value)| *value)
+    }
+
+    fn release(&mut self, expression: ExpressionId) {
+        self.count(Call::Release);
+        if let Some(slot) = self.expressions.get_mut(expression.0 as usize) {
+            *slot = None;
+        }
+    }
+}
+
+impl Clock for MemoryHost {
+    fn now(&self) -> u64 {
+        self.count(Call::Now);
+        self.time.get()
+    }
+}

@@ -1,0 +1,39 @@
+//! Where series live.
+
+pub use crate::registry::MetricKind;
+
+/// A family that the host has defined: one metric with its label names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FamilyId(pub u32);
+
+/// A series of a family: one set of label values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesId(pub u32);
+
+/// Holds families of series.
+///
+/// A host whose metrics have no labels glues them into names with
+/// [`stat_name`](crate::labels::stat_name).
+pub trait Metrics {
+    /// The family of this name with these labels, defined where it does not exist. Most families are
+    /// asked for while a plugin is configured; those of labels that depend on a condition (`match`)
+    /// when they are first needed. `None` where the host cannot define it.
+    fn family(&mut self, kind: MetricKind, name: &str, labels: &[&str]) -> Option<FamilyId>;
+
+    /// The series of a family with these values, in the order of the labels, defined where it does not
+    /// exist. Values are [neutral](crate::labels::value::neutral). `None` where the host cannot define
+    /// it.
+    fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId>;
+
+    /// Adds to a counter.
+    fn add(&mut self, counter: SeriesId, by: u64);
+
+    /// Observes a value in a histogram.
+    fn observe(&mut self, histogram: SeriesId, value: u64);
+
+    /// Sets a gauge.
+    fn gauge_set(&mut self, gauge: SeriesId, value: u64);
+
+    /// Changes a gauge by so much. Unlike a value that is set, this adds up over several workers.
+    fn gauge_add(&mut self, gauge: SeriesId, by: i64);
+}

@@ -1,0 +1,135 @@
+//! Labels inside a stat name, for hosts whose metrics have no labels. A name carries them
+//! (`reporter=.=source;.;…;.;istio_requests_total`), and the proxy's `stats_tags` rules take them out
+//! again. What a value may contain is decided in [`value`](super::value); which labels there are is not
+//! decided here.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::value::neutral;
+
+/// Between a label's name and its value.
+pub const VALUE_SEPARATOR: &str = "=.=";
+/// Behind a label's value.
+pub const LABEL_SEPARATOR: &str = ";.;";
+
+/// The stat name of a metric with these labels and [neutral] values, in this order. The gauge `build`
+/// has a form of its own, [`build`].
+pub fn with_labels<'a>(
+    metric: &str,
+    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let mut labels = labels.into_iter().peekable();
+    if let Some(("component", _)) = labels.peek() {
+        let version = labels.nth(1).map_or("", |(_, version)| version);
+        return build(version, metric);
+    }
+    let mut name = String::with_capacity(1024);
+    for (label, value) in labels {
+        push_label(&mut name, label, value);
+    }
+    name.push_str(metric);
+    name
+}
+
+/// Appends one label to a stat name. The value is a [neutral] one.
+pub fn push_label(stat_name: &mut String, label: &str, value: &str) {
+    for part in [label, VALUE_SEPARATOR, value, LABEL_SEPARATOR] {
+        stat_name.push_str(part);
+    }
+}
+
+/// The `stats_tags` rule that takes a label out of a stat name, as Istio's `extraStatTags` has it.
+pub fn tag_regex(label: &str) -> String {
+    alloc::format!("({label}=\\.=(.*?);\\.;)")
+}
+
+/// The stat name of the gauge `build`, which has a form of its own: `metric` with the labels
+/// `component="proxy"` and `tag`, the version.
+pub fn build(version: &str, metric: &str) -> String {
+    let version = version.replace(';', "_");
+    let mut name = String::from("component.proxy.tag.");
+    for part in [&*neutral(version.as_bytes()), ";.", metric] {
+        name.push_str(part);
+    }
+    name
+}
+
+/// The `stats_tags` rules for the labels of [`build`].
+pub const BUILD_TAG_REGEXES: [(&str, &str); 2] = [
+    ("component", r"(component\.(.*?)\.)"),
+    ("tag", r"(tag\.(.*?);\.)"),
+];
+
+/// Splits a stat name into its labels, in order, and the metric: what `stats_tags` does in Envoy,
+/// for a host that keeps labels itself. `None` where the name does not have that form.
+pub fn parse(stat_name: &str) -> Option<(Vec<(&str, &str)>, &str)> {
+    if let Some(version) = stat_name.strip_prefix("component.proxy.tag.") {
+        let (version, metric) = version.split_once(";.")?;
+        return Some((
+            alloc::vec![("component", "proxy"), ("tag", version)],
+            metric,
+        ));
+    }
+    let mut labels = Vec::new();
+    let mut rest = stat_name;
+    while let Some((label, after)) = rest.split_once(LABEL_SEPARATOR) {
+        labels.push(label.split_once(VALUE_SEPARATOR)?);
+        rest = after;
+    }
+    Some((labels, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_build_name_keeps_its_form_whatever_the_version() {
+        assert_eq!(
+            build("1.24.0", "istio_build"),
+            "component.proxy.tag.1.24.0;.istio_build"
+        );
+        assert_eq!(
+            build("1;.2", "istio_build"),
+            "component.proxy.tag.1_.2;.istio_build"
+        );
+        assert_eq!(
+            parse(&build("1.24.0", "istio_build")),
+            Some((
+                vec![("component", "proxy"), ("tag", "1.24.0")],
+                "istio_build"
+            ))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_can_forge_or_break_a_label(
+            values in prop::collection::vec(
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..40),
+                    "[;.=a\u{0}]{0,12}".prop_map(String::into_bytes),
+                ],
+                1..5,
+            )
+        ) {
+            let mut name = String::new();
+            for value in &values {
+                push_label(&mut name, "tag", &neutral(value));
+            }
+            name.push_str("istio_x");
+            let (labels, metric) = parse(&name).expect("a well-formed name");
+            prop_assert_eq!(metric, "istio_x");
+            prop_assert_eq!(labels.len(), values.len());
+            for ((label, text), value) in labels.iter().zip(&values) {
+                prop_assert_eq!(*label, "tag");
+                prop_assert_eq!(*text, neutral(value));
+                // Stable: what is neutral stays as it is.
+                prop_assert_eq!(neutral(text.as_bytes()), *text);
+            }
+        }
+    }
+}

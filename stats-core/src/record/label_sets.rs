@@ -1,0 +1,158 @@
+//! From label sets to the series that count them.
+//!
+//! Labels are text, and 25 of them; a request finds its series by a small key of numbers instead. Keys
+//! that show the same values share their series: which they are is decided by the text of all labels when a
+//! key is new. Everything here is bounded by the limit on label sets.
+
+use alloc::vec::Vec;
+
+use super::facts::SeriesKey;
+use crate::host::SeriesId;
+use crate::intern::index::HashIndex;
+use crate::intern::seed::Seed;
+
+/// The number of a label set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetId(u32);
+
+impl SetId {
+    /// What exceeds the limit.
+    pub const OVERFLOW: Self = Self(u32::MAX);
+    /// The label sets of which no metric is recorded.
+    pub const DROPPED: Self = Self(u32::MAX - 1);
+}
+
+/// Stands for the series of a metric that is not recorded.
+const NO_SERIES: u32 = u32::MAX;
+
+/// Label sets with the same metrics.
+pub struct LabelSets {
+    seed: Seed,
+    /// How many metrics each label set has.
+    width: usize,
+    limit: usize,
+    /// Keys by hash.
+    index: HashIndex,
+    keys: Vec<(SeriesKey, SetId)>,
+    /// Label sets by the hash of their values, as positions of the key that was first.
+    by_values: HashIndex,
+    /// The series of label set `n` begin at `n * width`.
+    series: Vec<u32>,
+    overflow: Vec<u32>,
+    /// The position of the key that was found last: often the next one too.
+    last: u32,
+}
+
+impl LabelSets {
+    /// Room for `limit` label sets of `width` metrics each, and one for what exceeds it.
+    pub fn new(seed: Seed, limit: usize, width: usize) -> Self {
+        Self {
+            seed,
+            width,
+            limit,
+            index: HashIndex::default(),
+            keys: Vec::new(),
+            by_values: HashIndex::default(),
+            series: Vec::new(),
+            overflow: Vec::new(),
+            last: 0,
+        }
+    }
+
+    /// The label set of a key that was seen before.
+    #[inline]
+    pub fn find(&mut self, key: &SeriesKey) -> Option<SetId> {
+        if let Some((known, set)) = self.keys.get(self.last as usize)
+            && known == key
+        {
+            return Some(*set);
+        }
+        let keys = &self.keys;
+        let is = |at: u32| keys.get(at as usize).is_some_and(|(known, _)| known == key);
+        self.last = self.index.find(self.seed.hash(key), is)?;
+        self.keys.get(self.last as usize).map(|(_, set)| *set)
+    }
+
+    /// The label set whose values have the hash `values_hash`, if `is_same` says of its first key that it
+    /// really has the same values.
+    pub fn find_by_values(
+        &self,
+        values_hash: u64,
+        is_same: impl Fn(&SeriesKey) -> bool,
+    ) -> Option<SetId> {
+        let key = |at: u32| self.keys.get(at as usize);
+        let at = self.by_values.find(values_hash, |at| {
+            key(at).is_some_and(|(known, _)| is_same(known))
+        })?;
+        key(at).map(|(_, set)| *set)
+    }
+
+    /// Whether one more label set fits.
+    pub fn has_room(&self) -> bool {
+        self.count() < self.limit
+    }
+
+    /// Adds a new label set: its first key, the hash of its values, its series. It must fit.
+    pub fn add(
+        &mut self,
+        key: SeriesKey,
+        values_hash: u64,
+        series: impl Iterator<Item = Option<SeriesId>>,
+    ) -> SetId {
+        let set = SetId(self.count() as u32);
+        self.series.extend(series.map(raw));
+        self.series
+            .resize((set.0 as usize + 1) * self.width, NO_SERIES);
+        self.by_values.insert(values_hash, self.keys.len() as u32);
+        self.insert(key, set);
+        set
+    }
+
+    /// Remembers the label set of a key, as long as there is room for keys: there may be more of them
+    /// than of label sets, since some show the same values.
+    pub fn remember(&mut self, key: SeriesKey, set: SetId) {
+        if self.keys.len() - self.count() < self.limit {
+            self.insert(key, set);
+        }
+    }
+
+    fn insert(&mut self, key: SeriesKey, set: SetId) {
+        self.last = self.keys.len() as u32;
+        self.index.insert(self.seed.hash(key), self.last);
+        self.keys.push((key, set));
+    }
+
+    /// Whether anything exceeded the limit.
+    pub fn has_overflow(&self) -> bool {
+        !self.overflow.is_empty()
+    }
+
+    /// Adds the series of what exceeds the limit.
+    pub fn add_overflow(&mut self, series: impl Iterator<Item = Option<SeriesId>>) {
+        self.overflow = series.map(raw).collect();
+    }
+
+    /// The series of a label set, in the order of the metrics; `None` for one that is not recorded.
+    #[inline]
+    pub fn series(&self, set: SetId) -> impl Iterator<Item = Option<SeriesId>> {
+        let series = match set {
+            SetId::OVERFLOW => &*self.overflow,
+            SetId(number) => {
+                let start = (number as usize).saturating_mul(self.width);
+                let end = start.saturating_add(self.width);
+                self.series.get(start..end).unwrap_or_default()
+            }
+        };
+        series
+            .iter()
+            .map(|&id| (id != NO_SERIES).then_some(SeriesId(id)))
+    }
+
+    fn count(&self) -> usize {
+        self.by_values.len()
+    }
+}
+
+fn raw(series: Option<SeriesId>) -> u32 {
+    series.map_or(NO_SERIES, |series| series.0)
+}

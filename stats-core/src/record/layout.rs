@@ -1,0 +1,161 @@
+//! The label values of a label set, for each metric: from numbers back to text. Only for a new label
+//! set; one that is known is found by its key.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use super::facts::SeriesKey;
+use super::plan::{Plan, PlannedMetric, Shown};
+use super::tables::Tables;
+use crate::host::{FamilyId, Metrics};
+use crate::labels::table::{self, Inputs};
+use crate::labels::value::neutral;
+use crate::labels::{Label, OVERFLOW, Reporter, UNKNOWN};
+use crate::peer::principals::Principals;
+use crate::peer::workload::Workload;
+
+/// The families of some metrics under one set of conditions, and what their labels show.
+pub struct Layout {
+    conditions: u64,
+    /// In the order of the metrics; `None` for one that is dropped.
+    metrics: Vec<Option<(FamilyId, Vec<Shown>)>>,
+}
+
+/// The label values of one label set by metric, `None` for a dropped one. Label sets that show the
+/// same are equal here.
+#[derive(PartialEq, Eq, Hash)]
+pub struct LabelValues<'a>(pub Vec<Option<(FamilyId, Vec<&'a str>)>>);
+
+impl Layout {
+    fn new(
+        host: &mut dyn Metrics,
+        plan: &Plan,
+        planned: &[PlannedMetric],
+        conditions: u64,
+    ) -> Self {
+        let mut layout = |metric: &PlannedMetric| {
+            let (names, shown): (Vec<_>, _) = plan.labels(metric, conditions)?.into_iter().unzip();
+            let family = host.family(metric.kind, &metric.full_name, &names)?;
+            Some((family, shown))
+        };
+        Self {
+            conditions,
+            metrics: planned.iter().map(&mut layout).collect(),
+        }
+    }
+
+    /// The values of a label set.
+    pub fn values<'a>(&self, texts: &'a Texts<'_>) -> LabelValues<'a> {
+        self.fill(|shown| texts.of(shown))
+    }
+
+    /// The values of the overflow series.
+    pub fn overflow(&self, reporter: Reporter) -> LabelValues<'static> {
+        self.fill(|shown| match shown {
+            Shown::Standard(Label::Reporter) => reporter.name(),
+            _ => OVERFLOW,
+        })
+    }
+
+    fn fill<'a>(&self, text: impl Fn(Shown) -> &'a str) -> LabelValues<'a> {
+        let metrics = self.metrics.iter().map(|metric| {
+            let (family, shown) = metric.as_ref()?;
+            Some((*family, shown.iter().map(|shown| text(*shown)).collect()))
+        });
+        LabelValues(metrics.collect())
+    }
+}
+
+/// Layouts by conditions. There are few: most configurations have no condition at all.
+#[derive(Default)]
+pub struct Layouts(Vec<Layout>);
+
+impl Layouts {
+    /// The layout of the planned metrics while these conditions hold.
+    pub fn get(
+        &mut self,
+        host: &mut dyn Metrics,
+        plan: &Plan,
+        planned: &[PlannedMetric],
+        conditions: u64,
+    ) -> &Layout {
+        let known = self.position(conditions);
+        let at = known.unwrap_or_else(|| {
+            let layout = Layout::new(host, plan, planned, conditions);
+            self.0.push(layout);
+            self.0.len() - 1
+        });
+        &self.0[at]
+    }
+
+    /// The layout for these conditions, if it was needed before.
+    pub fn known(&self, conditions: u64) -> Option<&Layout> {
+        self.0.get(self.position(conditions)?)
+    }
+
+    fn position(&self, conditions: u64) -> Option<usize> {
+        let mut layouts = self.0.iter();
+        layouts.position(|layout| layout.conditions == conditions)
+    }
+}
+
+/// The texts of a label set.
+pub struct Texts<'a> {
+    standard: [Cow<'a, str>; Label::ALL.len()],
+    expressions: Vec<Cow<'a, str>>,
+    operation: &'a str,
+    reason: &'static str,
+}
+
+impl<'a> Texts<'a> {
+    /// The texts of a key; `None` where a table had no room for a part of it.
+    pub fn new(
+        tables: &'a Tables,
+        reporter: Reporter,
+        local: &'a Workload,
+        expressions: usize,
+        key: &SeriesKey,
+    ) -> Option<Self> {
+        let principals = tables.principals.get(key.principals)?;
+        let inputs = Inputs {
+            reporter,
+            local,
+            peer: tables.peers.get(key.peer)?,
+            upstream: tables.peers.get(key.upstream)?,
+            principals: Principals {
+                peer: &principals.peer,
+                local: &principals.local,
+            },
+            service: tables.services.get(key.service)?.view(),
+            outcome: key.outcome,
+        };
+        let evaluated = tables.evaluated.get(key.evaluated)?;
+        let operation = key
+            .operation
+            .and_then(|number| tables.operations.text(number));
+        Some(Self {
+            standard: Label::ALL.map(|label| text(table::value(label, &inputs))),
+            expressions: (0..expressions)
+                .map(|at| neutral(evaluated.value(at)))
+                .collect(),
+            operation: operation.unwrap_or(UNKNOWN),
+            reason: key.reason.name(),
+        })
+    }
+
+    fn of(&self, shown: Shown) -> &str {
+        match shown {
+            Shown::Standard(label) => &self.standard[label as usize],
+            Shown::Expression(at) => self.expressions.get(at).map_or(UNKNOWN, |text| text),
+            Shown::Operation => self.operation,
+            Shown::UnknownReason => self.reason,
+        }
+    }
+}
+
+fn text(value: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match value {
+        Cow::Borrowed(value) => neutral(value),
+        Cow::Owned(value) => Cow::Owned(neutral(&value).into_owned()),
+    }
+}

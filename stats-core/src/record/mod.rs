@@ -1,0 +1,345 @@
+//! Records the facts of a request: a key finds the label set, the label set its series.
+//!
+//! What recurs is resolved once and kept as a number, so that the steady state neither allocates nor
+//! looks at a label. Behind the facts only two questions reach the host: make this series, and record.
+
+pub mod expressions;
+pub mod facts;
+mod label_sets;
+mod layout;
+mod plan;
+pub mod tables;
+mod value_text;
+
+#[cfg(test)]
+mod tests;
+
+use crate::config::MetricsConfig;
+use crate::host::{Expressions, MessageCounts, MetricKind, Metrics, SeriesId};
+use crate::intern::seed::Seed;
+use crate::labels::Reporter;
+use crate::labels::metrics::{HttpMetric, MessageMetric};
+use crate::labels::outcome::{Outcome, Protocol};
+use crate::labels::table::Visible;
+use crate::peer::unknown::UnknownReason;
+use crate::peer::workload::Workload;
+use expressions::UserExpressions;
+use facts::{Facts, SeriesKey};
+use label_sets::{LabelSets, SetId};
+use layout::{LabelValues, Layouts, Texts};
+use plan::{Plan, PlannedMetric, PlannedValue};
+use tables::Tables;
+
+/// Records what is gathered of requests.
+pub struct Recorder {
+    fixed: Fixed,
+    visible: Visible,
+    expressions: UserExpressions,
+    zero_initialize: bool,
+    at_end: Group,
+    messages: Group,
+}
+
+/// What all label sets of a recorder have in common.
+struct Fixed {
+    plan: Plan,
+    reporter: Reporter,
+    local: Workload,
+    seed: Seed,
+}
+
+/// Metrics that are recorded together.
+struct Group {
+    layouts: Layouts,
+    sets: LabelSets,
+}
+
+impl Recorder {
+    /// A recorder that has recorded nothing yet.
+    pub fn new(
+        host: &mut dyn Expressions,
+        config: &MetricsConfig,
+        reporter: Reporter,
+        local: &Workload,
+        seed: Seed,
+    ) -> Self {
+        let mut expressions = UserExpressions::default();
+        let plan = Plan::compile(host, config, &mut expressions);
+        let group = |planned: &[PlannedMetric]| Group {
+            layouts: Layouts::default(),
+            sets: LabelSets::new(seed, config.max_series, planned.len()),
+        };
+        Self {
+            visible: plan.visible(reporter),
+            expressions,
+            zero_initialize: config.zero_initialize,
+            at_end: group(&plan.at_end),
+            messages: group(&plan.messages),
+            fixed: Fixed {
+                plan,
+                reporter,
+                local: local.clone(),
+                seed,
+            },
+        }
+    }
+
+    /// What the labels depend on.
+    pub fn visible(&self) -> Visible {
+        self.visible
+    }
+
+    /// The user's expressions, which are evaluated when facts are gathered.
+    #[inline]
+    pub fn expressions(&mut self) -> &mut UserExpressions {
+        &mut self.expressions
+    }
+
+    /// Whether the labels of a request show its peers, or would not show them anyway.
+    #[inline]
+    pub fn knows_peers(&self, facts: &Facts) -> bool {
+        let upstream = facts.upstream.is_some() || self.visible.upstream.is_empty();
+        upstream && (facts.peer.is_some() || self.visible.peer.is_empty())
+    }
+
+    /// Records a request that has ended.
+    #[inline]
+    pub fn record(&mut self, host: &mut impl Metrics, tables: &Tables, facts: &Facts) {
+        let key = SeriesKey::new(facts, &self.visible);
+        let set = match self.at_end.sets.find(&key) {
+            Some(set) => set,
+            None => self.make(host, tables, facts, key),
+        };
+        let series = self.at_end.sets.series(set);
+        for (metric, series) in self.fixed.plan.at_end.iter().zip(series) {
+            let measures = &facts.measures;
+            let value = match metric.value {
+                PlannedValue::Http(HttpMetric::RequestsTotal) => Some(1),
+                PlannedValue::Http(HttpMetric::RequestDuration) => measures.duration,
+                PlannedValue::Http(HttpMetric::RequestBytes) => Some(measures.request_bytes),
+                PlannedValue::Http(HttpMetric::ResponseBytes) => Some(measures.response_bytes),
+                PlannedValue::FirstByte => measures.first_byte,
+                PlannedValue::Number(at) => self.expressions.number(at),
+                PlannedValue::Messages(_) => None,
+            };
+            let (Some(series), Some(value)) = (series, value) else {
+                continue;
+            };
+            match metric.kind {
+                MetricKind::Counter => host.add(series, value),
+                MetricKind::Gauge => host.gauge_set(series, value),
+                MetricKind::Histogram => host.observe(series, value),
+            }
+        }
+    }
+
+    /// Records messages of a gRPC request, those since the last time. A count of zero is not recorded.
+    pub fn record_messages(
+        &mut self,
+        host: &mut dyn Metrics,
+        tables: &Tables,
+        facts: &Facts,
+        new: MessageCounts,
+    ) {
+        // Only what is known while the request is open; the status never is.
+        let facts = Facts {
+            operation: None,
+            reason: UnknownReason::None,
+            outcome: Outcome {
+                protocol: Protocol::Grpc,
+                ..Outcome::default()
+            },
+            ..*facts
+        };
+        let key = SeriesKey::new(&facts, &self.visible);
+        let set = match self.messages.sets.find(&key) {
+            Some(set) => set,
+            None => self.make_messages(host, tables, key),
+        };
+        let series = self.messages.sets.series(set);
+        for (metric, series) in self.fixed.plan.messages.iter().zip(series) {
+            let value = match metric.value {
+                PlannedValue::Messages(MessageMetric::RequestMessagesTotal) => new.request,
+                PlannedValue::Messages(MessageMetric::ResponseMessagesTotal) => new.response,
+                _ => 0,
+            };
+            if let (Some(series), 1..) = (series, value) {
+                host.add(series, value);
+            }
+        }
+    }
+
+    /// Gives back what the host holds.
+    pub fn release(&self, host: &mut dyn Expressions) {
+        self.expressions.release(host);
+    }
+
+    /// The label set of a key that is new.
+    #[cold]
+    fn make(
+        &mut self,
+        host: &mut dyn Metrics,
+        tables: &Tables,
+        facts: &Facts,
+        key: SeriesKey,
+    ) -> SetId {
+        let (set, is_new) = self.at_end(host, tables, key);
+        if is_new && self.zero_initialize && self.knows_peers(facts) {
+            self.make_zeroes(host, tables, facts);
+        }
+        set
+    }
+
+    /// The success and the error series beside a new one, so that a query for them finds a zero and
+    /// not nothing.
+    #[cold]
+    fn make_zeroes(&mut self, host: &mut dyn Metrics, tables: &Tables, facts: &Facts) {
+        let grpc = facts.outcome.protocol == Protocol::Grpc;
+        for (response_code, status) in [(200, 0), (500, 13)] {
+            let outcome = Outcome {
+                response_code,
+                response_flags: 0,
+                grpc_status: grpc.then_some(status),
+                ..facts.outcome
+            };
+            let facts = Facts { outcome, ..*facts };
+            let key = SeriesKey::new(&facts, &self.visible);
+            if self.at_end.sets.find(&key).is_some() || !self.at_end.sets.has_room() {
+                continue;
+            }
+            let (set, is_new) = self.at_end(host, tables, key);
+            let requests = self.at_end.sets.series(set).next().flatten();
+            if let (true, Some(requests)) = (is_new, requests) {
+                host.add(requests, 0);
+            }
+        }
+    }
+
+    fn at_end(&mut self, host: &mut dyn Metrics, tables: &Tables, key: SeriesKey) -> (SetId, bool) {
+        let exceeded = self.messages.sets.has_overflow();
+        let context = Context {
+            fixed: &self.fixed,
+            planned: &self.fixed.plan.at_end,
+            tables,
+        };
+        self.at_end.make(host, &context, key, exceeded)
+    }
+
+    #[cold]
+    fn make_messages(&mut self, host: &mut dyn Metrics, tables: &Tables, key: SeriesKey) -> SetId {
+        let exceeded = self.at_end.sets.has_overflow();
+        let context = Context {
+            fixed: &self.fixed,
+            planned: &self.fixed.plan.messages,
+            tables,
+        };
+        self.messages.make(host, &context, key, exceeded).0
+    }
+}
+
+/// What a new label set is made from.
+struct Context<'a> {
+    fixed: &'a Fixed,
+    /// The metrics of the group.
+    planned: &'a [PlannedMetric],
+    tables: &'a Tables,
+}
+
+impl Context<'_> {
+    fn texts(&self, key: &SeriesKey) -> Option<Texts<'_>> {
+        let Fixed {
+            plan,
+            reporter,
+            local,
+            ..
+        } = self.fixed;
+        Texts::new(self.tables, *reporter, local, plan.expressions, key)
+    }
+}
+
+impl Group {
+    /// The label set of a key that is new, and whether the label set is new too.
+    fn make(
+        &mut self,
+        host: &mut dyn Metrics,
+        context: &Context<'_>,
+        key: SeriesKey,
+        exceeded_before: bool,
+    ) -> (SetId, bool) {
+        let evaluated = context.tables.evaluated.get(key.evaluated);
+        let (Some(texts), Some(evaluated)) = (context.texts(&key), evaluated) else {
+            return (self.overflow(host, context, exceeded_before), false);
+        };
+        let Self { layouts, sets } = self;
+        let Context { fixed, planned, .. } = context;
+        let layout = layouts.get(host, &fixed.plan, planned, evaluated.conditions);
+        let values = layout.values(&texts);
+        if values.0.iter().all(Option::is_none) {
+            sets.remember(key, SetId::DROPPED);
+            return (SetId::DROPPED, false);
+        }
+        let values_hash = fixed.seed.hash(&values);
+        let same = sets.find_by_values(values_hash, |other| {
+            layouts.have_values(context, other, &values)
+        });
+        if let Some(set) = same {
+            sets.remember(key, set);
+            return (set, false);
+        }
+        if !sets.has_room() {
+            return (self.overflow(host, context, exceeded_before), false);
+        }
+        let series = make_series(host, &values);
+        (sets.add(key, values_hash, series), true)
+    }
+
+    #[cold]
+    fn overflow(
+        &mut self,
+        host: &mut dyn Metrics,
+        context: &Context<'_>,
+        exceeded_before: bool,
+    ) -> SetId {
+        if !self.sets.has_overflow() {
+            if !exceeded_before {
+                log::warn!(
+                    "max_series is reached: requests with a new label set are counted in the series whose \
+                     labels say \"overflow\"; raise max_series, or find the label with too many values"
+                );
+            }
+            let layout = self
+                .layouts
+                .get(host, &context.fixed.plan, context.planned, 0);
+            let values = layout.overflow(context.fixed.reporter);
+            self.sets.add_overflow(make_series(host, &values));
+        }
+        SetId::OVERFLOW
+    }
+}
+
+impl Layouts {
+    /// Whether the label set of another key has these values.
+    fn have_values(
+        &self,
+        context: &Context<'_>,
+        other: &SeriesKey,
+        values: &LabelValues<'_>,
+    ) -> bool {
+        let Some(texts) = context.texts(other) else {
+            return false;
+        };
+        let evaluated = context.tables.evaluated.get(other.evaluated);
+        let layout = evaluated.and_then(|evaluated| self.known(evaluated.conditions));
+        layout.is_some_and(|layout| layout.values(&texts) == *values)
+    }
+}
+
+fn make_series(
+    host: &mut dyn Metrics,
+    values: &LabelValues<'_>,
+) -> impl Iterator<Item = Option<SeriesId>> {
+    values.0.iter().map(|metric| {
+        let (family, values) = metric.as_ref()?;
+        host.series(*family, values)
+    })
+}

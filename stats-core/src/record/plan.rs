@@ -1,0 +1,246 @@
+//! What is recorded of a request, and with which labels: the standard metrics, what the configuration
+//! makes of them, and metrics of the user's own. Which series they come to is not decided here.
+//!
+//! Which entries of `metrics` apply may depend on the request (`match`), so the labels of a metric are
+//! those under a set of conditions, a bit each.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::expressions::UserExpressions;
+use crate::config::{MetricOverride, MetricsConfig};
+use crate::host::{Expressions, MetricKind};
+use crate::labels::metrics::{ExtraMetric, HttpMetric, MessageMetric};
+use crate::labels::table::{Visible, origin};
+use crate::labels::{Label, Reporter, operation};
+use crate::peer::unknown::UnknownReason;
+
+/// Everything that is recorded with the labels of a request.
+pub struct Plan {
+    /// Recorded when a request has ended.
+    pub at_end: Vec<PlannedMetric>,
+    /// Recorded while a gRPC request is open, and when it has ended.
+    pub messages: Vec<PlannedMetric>,
+    /// How many expressions the user has.
+    pub expressions: usize,
+    overrides: Vec<Override>,
+    allowed: Option<Vec<String>>,
+    shows_operation: bool,
+    shows_reason: bool,
+}
+
+/// One metric.
+pub struct PlannedMetric {
+    /// Its name behind the prefix.
+    name: String,
+    /// Its name with the prefix.
+    pub full_name: String,
+    /// Its kind.
+    pub kind: MetricKind,
+    /// What is recorded.
+    pub value: PlannedValue,
+    /// How many of the standard labels it has.
+    standard_labels: usize,
+}
+
+/// What a metric records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlannedValue {
+    /// What the standard has it record.
+    Http(HttpMetric),
+    /// Messages since the last report.
+    Messages(MessageMetric),
+    /// The time to the response's headers.
+    FirstByte,
+    /// The number that the expression at this position evaluates to.
+    Number(usize),
+}
+
+/// An entry of `metrics`, its expressions compiled.
+struct Override {
+    name: String,
+    /// The bit of its condition; zero without one.
+    condition: u64,
+    drop: bool,
+    tags_to_remove: Vec<String>,
+    /// Labels, and the positions of their expressions; `None` for one that does not parse.
+    dimensions: Vec<(String, Option<usize>)>,
+}
+
+/// What a label of a planned metric shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A standard label's value.
+    Standard(Label),
+    /// The value of the expression at this position.
+    Expression(usize),
+    /// The operation's template.
+    Operation,
+    /// Why the peer is unknown.
+    UnknownReason,
+}
+
+impl Plan {
+    /// What `config` plans, its expressions compiled. What does not parse is logged.
+    pub fn compile(
+        host: &mut dyn Expressions,
+        config: &MetricsConfig,
+        expressions: &mut UserExpressions,
+    ) -> Self {
+        let prefix = &config.stat_prefix;
+        let metric = |name: &str, kind, value, standard_labels| PlannedMetric {
+            name: name.to_owned(),
+            full_name: format!("{prefix}_{name}"),
+            kind,
+            value,
+            standard_labels,
+        };
+        let all = Label::ALL.len();
+        let mut at_end: Vec<_> = HttpMetric::ALL
+            .into_iter()
+            .map(|http| metric(http.name(), http.kind(), PlannedValue::Http(http), all))
+            .collect();
+        if config.extra.contains(&ExtraMetric::ResponseFirstByte) {
+            let name = ExtraMetric::ResponseFirstByte.name();
+            let kind = MetricKind::Histogram;
+            at_end.push(metric(name, kind, PlannedValue::FirstByte, all));
+        }
+        for definition in &config.definitions {
+            if let Some(value) = expressions.compile(host, &definition.value, false) {
+                let value = PlannedValue::Number(value);
+                at_end.push(metric(&definition.name, definition.kind, value, 0));
+            }
+        }
+        let messages = MessageMetric::ALL.into_iter().map(|message| {
+            let value = PlannedValue::Messages(message);
+            let (kind, labels) = (MetricKind::Counter, MessageMetric::LABELS);
+            metric(message.name(), kind, value, labels)
+        });
+        let overrides = overrides(host, &config.overrides, expressions);
+        Self {
+            at_end,
+            messages: messages.collect(),
+            expressions: expressions.count(),
+            overrides,
+            allowed: config.allowed_labels.clone(),
+            shows_operation: !config.operations.is_empty(),
+            shows_reason: config.peer_unknown_reason,
+        }
+    }
+
+    /// What the labels of all metrics depend on, for a reporter. What none of them shows must not
+    /// tell label sets apart: it would fill the table with sets that show the same.
+    pub fn visible(&self, reporter: Reporter) -> Visible {
+        let mut visible = Visible::default();
+        if self.overrides.iter().any(|entry| entry.condition != 0) {
+            // Which labels there are depends on the request.
+            for label in Label::ALL {
+                origin(label, reporter).depends_on(&mut visible);
+            }
+            return visible;
+        }
+        let metrics = self.at_end.iter().chain(&self.messages);
+        let labels = metrics
+            .filter_map(|metric| self.labels(metric, 0))
+            .flatten();
+        for (_, shown) in labels {
+            if let Shown::Standard(label) = shown {
+                origin(label, reporter).depends_on(&mut visible);
+            }
+        }
+        visible
+    }
+
+    /// The labels of a metric while these conditions hold: the standard ones in their order, then
+    /// added ones by name. `None` where it is dropped.
+    pub fn labels(&self, metric: &PlannedMetric, conditions: u64) -> Option<Vec<(&str, Shown)>> {
+        let standard = Label::ALL.into_iter().take(metric.standard_labels);
+        let mut standard: Vec<_> = standard
+            .filter(|label| self.allows(label.name()))
+            .map(|label| (label.name(), Shown::Standard(label)))
+            .collect();
+        let mut added: Vec<(&str, Shown)> = Vec::new();
+        let at_end = !matches!(
+            metric.value,
+            PlannedValue::Number(_) | PlannedValue::Messages(_)
+        );
+        if at_end && self.shows_operation {
+            added.push((operation::LABEL, Shown::Operation));
+        }
+        if at_end && self.shows_reason {
+            added.push((UnknownReason::LABEL, Shown::UnknownReason));
+        }
+        let applies = |entry: &&Override| {
+            (entry.name.is_empty() || entry.name == metric.name)
+                && conditions & entry.condition == entry.condition
+        };
+        for entry in self.overrides.iter().filter(applies) {
+            if entry.drop {
+                return None;
+            }
+            entry.apply(&mut standard, &mut added);
+        }
+        added.sort_by_key(|(label, _)| *label);
+        standard.append(&mut added);
+        Some(standard)
+    }
+
+    fn allows(&self, label: &str) -> bool {
+        let allowed = self.allowed.as_ref();
+        allowed.is_none_or(|allowed| allowed.iter().any(|allowed| allowed == label))
+    }
+}
+
+type Labels<'a> = Vec<(&'a str, Shown)>;
+
+impl Override {
+    /// Changes a metric's labels: the standard ones, and those that were added to them.
+    fn apply<'a>(&'a self, standard: &mut Labels<'a>, added: &mut Labels<'a>) {
+        for removed in &self.tags_to_remove {
+            remove(standard, removed);
+            remove(added, removed);
+        }
+        for (label, expression) in &self.dimensions {
+            let place = standard
+                .iter_mut()
+                .chain(&mut *added)
+                .find(|(name, _)| name == label);
+            match (place, expression) {
+                (Some((_, shown)), Some(at)) => *shown = Shown::Expression(*at),
+                (None, Some(at)) => added.push((label, Shown::Expression(*at))),
+                (_, None) => {
+                    remove(standard, label);
+                    remove(added, label);
+                }
+            }
+        }
+    }
+}
+
+fn remove(labels: &mut Labels<'_>, name: &str) {
+    labels.retain(|(label, _)| *label != name);
+}
+
+fn overrides(
+    host: &mut dyn Expressions,
+    configured: &[MetricOverride],
+    expressions: &mut UserExpressions,
+) -> Vec<Override> {
+    let compile = |entry: &MetricOverride| Override {
+        name: entry.name.clone(),
+        condition: match &*entry.condition {
+            "" => 0,
+            condition => expressions.condition(host, condition),
+        },
+        drop: entry.drop,
+        tags_to_remove: entry.tags_to_remove.clone(),
+        dimensions: entry
+            .dimensions
+            .iter()
+            .map(|(label, text)| (label.clone(), expressions.compile(host, text, true)))
+            .collect(),
+    };
+    configured.iter().map(compile).collect()
+}

@@ -1,0 +1,376 @@
+//! A recorder with a host in memory: which facts come to which series.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::*;
+use crate::host::End;
+use crate::host::memory::{Call, MemoryHost, MemoryMetrics};
+use crate::labels::service::Service;
+use crate::labels::table::{self, Inputs};
+use crate::labels::{LABELS, Label};
+use crate::peer::principals::Principals;
+use crate::registry::Registry;
+
+/// A recorder, its tables and its host.
+struct Fixture {
+    host: MemoryHost,
+    registry: Arc<Mutex<Registry>>,
+    recorder: Recorder,
+    tables: Tables,
+}
+
+/// What a request is, before it has numbers.
+#[derive(Clone, Debug)]
+struct Raw {
+    peer: Workload,
+    upstream: Workload,
+    principals: Principals<&'static str>,
+    service: Service<&'static str>,
+    outcome: Outcome,
+}
+
+fn local() -> Workload {
+    Workload {
+        name: "podinfo".into(),
+        namespace: "test".into(),
+        canonical_service: "podinfo-svc".into(),
+        ..Workload::UNKNOWN
+    }
+}
+
+fn raw() -> Raw {
+    Raw {
+        peer: Workload::UNKNOWN,
+        upstream: Workload::UNKNOWN,
+        principals: Principals::default(),
+        service: Service::default(),
+        outcome: Outcome {
+            response_code: 200,
+            ..Outcome::default()
+        },
+    }
+}
+
+impl Raw {
+    fn inputs<'a>(&'a self, reporter: Reporter, local: &'a Workload) -> Inputs<'a> {
+        Inputs {
+            reporter,
+            local,
+            peer: &self.peer,
+            upstream: &self.upstream,
+            principals: Principals {
+                peer: self.principals.peer.as_bytes(),
+                local: self.principals.local.as_bytes(),
+            },
+            service: Service {
+                host: self.service.host.as_bytes(),
+                name: self.service.name.as_bytes(),
+                namespace: self.service.namespace.as_bytes(),
+            },
+            outcome: self.outcome,
+        }
+    }
+}
+
+impl Fixture {
+    fn new(config: &MetricsConfig, reporter: Reporter) -> Self {
+        let registry = Arc::<Mutex<Registry>>::default();
+        let mut host = MemoryHost::new(MemoryMetrics::new(registry.clone()));
+        let seed = Seed::new([3; 16]);
+        let recorder = Recorder::new(&mut host, config, reporter, &local(), seed);
+        let visible = recorder.visible();
+        let operations = config.operations.clone();
+        Self {
+            host,
+            registry,
+            recorder,
+            tables: Tables::new(seed, config.max_series, reporter, visible, operations),
+        }
+    }
+
+    fn facts(&mut self, raw: &Raw, reporter: Reporter) -> Facts {
+        let local = local();
+        let inputs = raw.inputs(reporter, &local);
+        let (principals, service) = (inputs.principals, inputs.service);
+        let end = match reporter {
+            Reporter::Source => End::Upstream,
+            Reporter::Destination | Reporter::Waypoint => End::Downstream,
+        };
+        let upstream = match reporter {
+            Reporter::Waypoint => self.tables.peers.id(&raw.upstream, End::Upstream),
+            Reporter::Source | Reporter::Destination => None,
+        };
+        Facts {
+            peer: self.tables.peers.id(&raw.peer, end),
+            upstream,
+            principals: self.tables.principals(principals),
+            service: self.tables.service(service),
+            outcome: raw.outcome,
+            ..Facts::default()
+        }
+    }
+
+    /// Records a request, and says which label set it came to.
+    fn record(&mut self, raw: &Raw, reporter: Reporter) -> Option<SetId> {
+        let facts = self.facts(raw, reporter);
+        self.recorder.record(&mut self.host, &self.tables, &facts);
+        let key = SeriesKey::new(&facts, &self.recorder.visible);
+        self.recorder.at_end.sets.find(&key)
+    }
+
+    fn requests(&self) -> Vec<String> {
+        let page = self.registry.lock().unwrap().exposition();
+        let lines = page.lines().map(ToString::to_string);
+        lines
+            .filter(|line| line.starts_with("istio_requests_total"))
+            .collect()
+    }
+}
+
+fn allowing(labels: &[&str], max_series: usize) -> MetricsConfig {
+    MetricsConfig {
+        allowed_labels: Some(labels.iter().map(ToString::to_string).collect()),
+        max_series,
+        ..MetricsConfig::default()
+    }
+}
+
+fn named(name: &str) -> Raw {
+    Raw {
+        peer: Workload {
+            name: name.into(),
+            ..Workload::UNKNOWN
+        },
+        ..raw()
+    }
+}
+
+#[test]
+fn peers_that_no_label_shows_do_not_fill_the_table() {
+    // Inbound, the destination is this proxy's own workload.
+    let labels = ["reporter", "destination_workload", "response_code"];
+    let config = allowing(&labels, 3);
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    for peer in ["a", "b", "c", "d", "e", "f"] {
+        fixture.record(&named(peer), Reporter::Destination);
+    }
+    let only = "istio_requests_total{reporter=\"destination\",destination_workload=\"podinfo\",\
+                response_code=\"200\"} 6";
+    assert_eq!(fixture.requests(), [only]);
+}
+
+#[test]
+fn a_known_key_reaches_the_host_only_to_record() {
+    let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
+    fixture.record(&named("a"), Reporter::Destination);
+    let before = fixture.host.calls.counts();
+    fixture.record(&named("a"), Reporter::Destination);
+    let calls = fixture.host.calls.counts().since(&before);
+    assert_eq!((calls.of(Call::Add), calls.of(Call::Observe)), (1, 2));
+    assert_eq!(calls.total(), 3, "no duration is known");
+}
+
+#[test]
+fn label_sets_that_look_the_same_share_a_slot_although_their_parts_differ() {
+    let config = allowing(&["source_workload_namespace"], 2);
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    let stated = Raw {
+        peer: Workload {
+            namespace: "shop".into(),
+            ..Workload::UNKNOWN
+        },
+        ..raw()
+    };
+    let vouched = Raw {
+        principals: Principals {
+            peer: "spiffe://td/ns/shop/sa/cart",
+            local: "spiffe://td/ns/test/sa/podinfo",
+        },
+        ..raw()
+    };
+    let set = fixture.record(&stated, Reporter::Destination);
+    assert_eq!(fixture.record(&vouched, Reporter::Destination), set);
+    let other = fixture.record(&raw(), Reporter::Destination);
+    assert_ne!(other, set);
+    assert_eq!(fixture.requests().len(), 2);
+}
+
+#[test]
+fn what_exceeds_the_limit_is_counted_in_one_more() {
+    let config = MetricsConfig {
+        max_series: 2,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    for peer in ["a", "b", "c", "d", "a"] {
+        fixture.record(&named(peer), Reporter::Destination);
+    }
+    let requests = fixture.requests();
+    let count = |peer: &str| {
+        let is = |line: &&String| line.contains(&alloc::format!("source_workload=\"{peer}\""));
+        let line = requests.iter().find(is).expect("a sample");
+        line.rsplit(' ').next().map(ToString::to_string)
+    };
+    assert_eq!(count("a").as_deref(), Some("2"));
+    assert_eq!(count("b").as_deref(), Some("1"));
+    assert_eq!(count("overflow").as_deref(), Some("2"));
+}
+
+#[test]
+fn dropped_metrics_take_no_slot() {
+    let config = MetricsConfig {
+        overrides: Vec::from([crate::config::MetricOverride {
+            drop: true,
+            ..Default::default()
+        }]),
+        max_series: 1,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    for peer in ["a", "b", "c"] {
+        assert_eq!(
+            fixture
+                .record(&named(peer), Reporter::Destination)
+                .unwrap_or(SetId::DROPPED),
+            SetId::DROPPED
+        );
+    }
+    assert!(fixture.recorder.at_end.sets.has_room());
+    assert!(fixture.requests().is_empty());
+}
+
+fn workloads() -> impl Strategy<Value = Workload> {
+    let text = || select(&["", "", "a", "b", "unknown"][..]);
+    (
+        (text(), text(), text(), text()),
+        (text(), text(), text()),
+        select(
+            &[
+                "",
+                "spiffe://td/ns/a/sa/x",
+                "spiffe://td/ns/b/sa/x",
+                "other",
+            ][..],
+        ),
+    )
+        .prop_map(
+            |((name, namespace, app, version), (service, revision, cluster), identity)| {
+                Workload {
+                    name: name.into(),
+                    namespace: namespace.into(),
+                    app: app.into(),
+                    version: version.into(),
+                    canonical_service: service.into(),
+                    canonical_revision: revision.into(),
+                    cluster: cluster.into(),
+                    identity: identity.into(),
+                    // Never shown by a label.
+                    instance: alloc::format!("{name}-{namespace}"),
+                    ..Workload::UNKNOWN
+                }
+            },
+        )
+}
+
+fn raws() -> impl Strategy<Value = Raw> {
+    let principal = || {
+        select(
+            &[
+                "",
+                "spiffe://td/ns/a/sa/x",
+                "spiffe://td/ns/a/sa/y",
+                "spiffe://td/ns/b/sa/x",
+                "no-namespace",
+            ][..],
+        )
+    };
+    let text = || select(&["", "podinfo-svc", "b", "unknown"][..]);
+    (
+        workloads(),
+        workloads(),
+        (principal(), principal()),
+        (text(), text(), text()),
+        (select(&[200_u32, 503][..]), select(&[0_u64, 4][..])),
+        (any::<bool>(), select(&[None, Some(0), Some(5)][..])),
+    )
+        .prop_map(
+            |(peer, upstream, principals, service, (code, flags), (grpc, status))| Raw {
+                peer,
+                upstream,
+                principals: Principals {
+                    peer: principals.0,
+                    local: principals.1,
+                },
+                service: Service {
+                    host: service.0,
+                    name: service.1,
+                    namespace: service.2,
+                },
+                outcome: Outcome {
+                    protocol: if grpc { Protocol::Grpc } else { Protocol::Http },
+                    response_code: code,
+                    response_flags: flags,
+                    grpc_status: status,
+                },
+            },
+        )
+}
+
+/// The labels that a page shows of a request, by the table alone.
+fn visible_labels(raw: &Raw, reporter: Reporter, allowed: &[&str]) -> Vec<Vec<u8>> {
+    let upstream = match reporter {
+        Reporter::Waypoint => raw.upstream.clone(),
+        Reporter::Source | Reporter::Destination => Workload::UNKNOWN,
+    };
+    let raw = Raw {
+        upstream,
+        ..raw.clone()
+    };
+    let local = local();
+    let inputs = raw.inputs(reporter, &local);
+    let labels = Label::ALL.into_iter();
+    labels
+        .filter(|label| allowed.contains(&label.name()))
+        .map(|label| table::value(label, &inputs).into_owned())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn requests_share_a_label_set_exactly_if_they_look_the_same(
+        raws in prop::collection::vec(raws(), 2..12),
+        reporter in select(&Reporter::ALL[..]),
+        allowed in subsequence(&LABELS[..], 1..6),
+    ) {
+        let mut fixture = Fixture::new(&allowing(&allowed, 1000), reporter);
+        let sets: Vec<_> = raws.iter().map(|raw| fixture.record(raw, reporter)).collect();
+        let looks: Vec<_> = raws.iter().map(|raw| visible_labels(raw, reporter, &allowed)).collect();
+        for (one, other) in (0..raws.len()).flat_map(|one| (0..one).map(move |other| (one, other))) {
+            prop_assert_eq!(
+                sets[one] == sets[other],
+                looks[one] == looks[other],
+                "{:?} {:?}: {:?} and {:?}", reporter, allowed, raws[one], raws[other]
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_depends_on_nothing_else_than_the_table_says(
+        raw in raws(),
+        reporter in select(&Reporter::ALL[..]),
+        label in select(&Label::ALL[..]),
+    ) {
+        let mut fixture = Fixture::new(&allowing(&[label.name()], 1000), reporter);
+        fixture.record(&raw, reporter);
+        let value = visible_labels(&raw, reporter, &[label.name()]);
+        let value = String::from_utf8(value[0].clone()).expect("text");
+        let expected = alloc::format!("istio_requests_total{{{}=\"{value}\"}} 1", label.name());
+        prop_assert_eq!(fixture.requests(), [expected]);
+    }
+}
