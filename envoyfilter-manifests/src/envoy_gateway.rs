@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stats_core::config::DirectionSetting;
 
 use crate::bundle::{Bundle, Document};
-use crate::installation::{Installation, ScaledWorkload};
+use crate::installation::Installation;
 use crate::module_source::ModuleSource;
 use crate::proxy::{node, stats_config};
 
@@ -12,7 +13,7 @@ use crate::proxy::{node, stats_config};
 pub fn add(bundle: &mut Bundle, installation: &Installation, gateway: &str) -> Result<()> {
     bundle.yaml(
         "envoy-gateway/envoy-extension-policy.yaml",
-        &[policy(installation, gateway)],
+        &[policy(installation, gateway)?],
     )?;
     bundle.yaml(
         "envoy-gateway/envoy-proxy.yaml",
@@ -20,16 +21,19 @@ pub fn add(bundle: &mut Bundle, installation: &Installation, gateway: &str) -> R
     )
 }
 
-fn policy(installation: &Installation, gateway: &str) -> Document {
+fn policy(installation: &Installation, gateway: &str) -> Result<Document> {
+    let config = installation
+        .plugin
+        .in_direction(DirectionSetting::Gateway)?;
     let wasm = json!({
         "code": code(installation),
-        "config": installation.plugin.to_value(),
+        "config": config.to_value(),
         "failOpen": true,
         "name": "mixerless",
     });
     let target =
         json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway });
-    Document::new(
+    Ok(Document::new(
         "Envoy Gateway fetches the module itself and serves it to the gateway's proxies.",
         json!({
             "apiVersion": "gateway.envoyproxy.io/v1alpha1",
@@ -41,7 +45,7 @@ fn policy(installation: &Installation, gateway: &str) -> Document {
     .note(
         "failOpen:",
         "No module, or a broken one: requests pass all the same, uncounted.",
-    )
+    ))
 }
 
 fn code(installation: &Installation) -> Value {
@@ -57,13 +61,8 @@ fn code(installation: &Installation) -> Value {
 }
 
 fn envoy_proxy(installation: &Installation, gateway: &str) -> Result<Document> {
-    // The gateway is the workload here: Envoy Gateway does not tell its proxies who they are.
-    let workload = ScaledWorkload {
-        name: gateway.to_owned(),
-        namespace: installation.namespace.clone(),
-        ..installation.workload.clone()
-    };
-    let node = node(&workload, &installation.cluster);
+    // The gateway is the workload here: Envoy Gateway writes no metadata into its proxies' nodes.
+    let node = node(gateway, &installation.namespace, &installation.cluster);
     let bootstrap = json!({ "node": { "metadata": node["metadata"] }, "stats_config": stats_config(&installation.plugin) });
     Ok(Document::new(
         format!(

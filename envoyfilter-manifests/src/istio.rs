@@ -7,10 +7,12 @@ mod telemetry;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stats_core::config::DirectionSetting;
 
 use crate::bundle::Bundle;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
+use crate::plugin_config::PluginConfig;
 use crate::settings::{Method, Native};
 
 /// Adds what a mesh needs: `istio/` is to be applied, `mesh-config/` to be merged into what is there.
@@ -31,16 +33,12 @@ pub fn add(
             }
         }
         Method::WasmPlugin => {
-            bundle.yaml(
-                "istio/wasm-plugin.yaml",
-                &[extension::wasm_plugin(installation)],
-            )?;
+            let documents = extension::wasm_plugins(installation, version)?;
+            bundle.yaml("istio/wasm-plugin.yaml", &documents)?;
         }
         Method::TrafficExtension => {
-            bundle.yaml(
-                "istio/traffic-extension.yaml",
-                &[extension::traffic_extension(installation)],
-            )?;
+            let documents = extension::traffic_extensions(installation)?;
+            bundle.yaml("istio/traffic-extension.yaml", &documents)?;
         }
     }
     if native == Native::Off {
@@ -50,6 +48,22 @@ pub fn add(
         )?;
     }
     stat_tags::add(bundle, installation, version)
+}
+
+/// The module's configuration for one direction of an Istio proxy.
+///
+/// Only a sidecar's own application may name a service by the `:authority` header. Inbound and at a gateway the header is
+/// a client's, who could make up services.
+fn plugin_config(installation: &Installation, direction: DirectionSetting) -> Result<PluginConfig> {
+    let config = installation.plugin.in_direction(direction)?;
+    match direction {
+        DirectionSetting::Outbound | DirectionSetting::Auto => Ok(config),
+        DirectionSetting::Inbound | DirectionSetting::Gateway => config.with_default(
+            "disable_host_header_fallback",
+            "disableHostHeaderFallback",
+            json!(true),
+        ),
+    }
 }
 
 fn metadata(installation: &Installation, name: &str) -> Value {

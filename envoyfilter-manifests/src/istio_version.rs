@@ -27,6 +27,12 @@ impl IstioVersion {
         self < Self::new(1, 18)
     }
 
+    /// Whether a `WasmPlugin` can be restricted to a direction (its field `match`). Older ones drop the field without a
+    /// word, and apply the resource to every listener.
+    pub fn has_traffic_selectors(self) -> bool {
+        self >= Self::new(1, 16)
+    }
+
     /// Whether there is `TrafficExtension`.
     pub fn has_traffic_extension(self) -> bool {
         self >= Self::new(1, 30)

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::bundle::{Bundle, Document};
 use crate::installation::{Installation, Platform};
-use crate::proxy::{Code, bootstrap, http_filter, stats_config, stats_listener};
+use crate::proxy::{bootstrap, inbound_filter, stats_config, stats_listener};
 use crate::{envoy_gateway, istio, readers};
 
 /// All files of an installation.
@@ -30,17 +30,13 @@ pub fn generate(installation: &Installation) -> Result<Bundle> {
 
 /// The pieces for an Envoy with a bootstrap file, and one file in which they stand together.
 fn envoy(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
-    let filter = http_filter(
-        "mixerless.http.inbound",
-        &Code::of(installation),
-        &installation.plugin,
-    );
+    let filter = inbound_filter(installation)?;
     bundle.yaml(
         "envoy/http-filter.yaml",
         &[Document::new(
-            "An element of `http_filters`, to stand right before the router. It takes its direction from the listener's\n\
-             `traffic_direction`: INBOUND reports as destination, OUTBOUND as source.",
-            filter,
+            "An element of `http_filters`, to stand right before the router of an inbound listener: its `direction` says that\n\
+             it reports as destination. In other listeners, write outbound or gateway there and give the plugin another name.",
+            filter.clone(),
         )],
     )?;
     bundle.yaml(
@@ -63,7 +59,7 @@ fn envoy(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
         &[Document::new(
             "All pieces together: envoy --config-path bootstrap.yaml\n\
              Traffic for the application comes in on :15006, metrics go out on :15090.",
-            bootstrap(installation),
+            bootstrap(installation, &filter),
         )
         .note(
             "node:",

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
-use stats_core::config::Config;
+use stats_core::config::{Config, DirectionSetting};
 use stats_core::labels::LABELS;
 use stats_core::labels::operation;
 use stats_core::peer::unknown::UnknownReason;
@@ -77,6 +77,14 @@ impl PluginConfig {
             fields.entry(snake_case).or_insert(value);
         }
         Self::new(fields)
+    }
+
+    /// The same for the proxies of one direction, unless it has a direction of its own.
+    ///
+    /// # Errors
+    /// As [`Self::with_default`].
+    pub fn in_direction(&self, direction: DirectionSetting) -> Result<Self> {
+        self.with_default("direction", "direction", Value::from(direction.name()))
     }
 
     /// Every label that it can emit: the standard ones, then its own by name.
@@ -174,6 +182,20 @@ mod tests {
             labels[LABELS.len()..],
             ["host", "path", "peer_unknown_reason"]
         );
+    }
+
+    #[test]
+    fn a_direction_that_the_user_wrote_wins() {
+        let inbound = |config: &PluginConfig| {
+            let config = config.in_direction(DirectionSetting::Inbound).unwrap();
+            config.to_value()
+        };
+        assert_eq!(
+            inbound(&PluginConfig::default()),
+            json!({ "direction": "inbound" })
+        );
+        let auto = plugin(&json!({ "direction": "auto" })).unwrap();
+        assert_eq!(inbound(&auto), json!({ "direction": "auto" }));
     }
 
     #[test]

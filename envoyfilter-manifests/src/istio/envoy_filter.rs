@@ -1,22 +1,22 @@
-//! One `EnvoyFilter` for each context of a mesh in which the module works.
+//! One `EnvoyFilter` for each patch context: inbound and outbound listeners of sidecars, and gateways.
 //!
 //! Each has two patches: the module with its configuration, which proxies fetch over ECDS, and a filter that points
-//! there. That detour is what lets Istio's agent pull `oci://` and `https://`, and leave Envoy a local file.
+//! there. This indirection is what lets Istio's agent pull `oci://` and `https://`, and leave Envoy a local file.
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stats_core::config::DirectionSetting;
 
-use super::metadata;
+use super::{metadata, plugin_config};
 use crate::bundle::Document;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::plugin_config::PluginConfig;
 use crate::proxy::{Code, WASM_TYPE, wasm};
 
 /// An Envoy filter that lets everything pass: what stands in while there is no module, or when it cannot be had.
 const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
-/// A context in a mesh.
+/// The listeners to which a patch applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PatchContext {
     Inbound,
@@ -93,13 +93,13 @@ fn document(
 }
 
 fn module(installation: &Installation, context: PatchContext, name: &str) -> Result<Value> {
-    let plugin = context.plugin(&installation.plugin)?;
+    let config = plugin_config(installation, context.direction())?;
     Ok(json!({
         "applyTo": "EXTENSION_CONFIG",
         "match": { "context": context.name_in_istio() },
         "patch": {
             "operation": "ADD",
-            "value": { "name": name, "typed_config": wasm(name, &Code::of(installation), &plugin) },
+            "value": { "name": name, "typed_config": wasm(name, &Code::of(installation), &config) },
         },
     }))
 }
@@ -146,11 +146,7 @@ impl Traffic {
 
 impl PatchContext {
     fn name(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-            Self::Gateway => "gateway",
-        }
+        self.direction().name()
     }
 
     fn name_in_istio(self) -> &'static str {
@@ -169,15 +165,11 @@ impl PatchContext {
         }
     }
 
-    /// Only a sidecar's own application may say in `:authority` what it wants; elsewhere a client could make up services.
-    fn plugin(self, plugin: &PluginConfig) -> Result<PluginConfig> {
+    fn direction(self) -> DirectionSetting {
         match self {
-            Self::Outbound => Ok(plugin.clone()),
-            Self::Inbound | Self::Gateway => plugin.with_default(
-                "disable_host_header_fallback",
-                "disableHostHeaderFallback",
-                json!(true),
-            ),
+            Self::Inbound => DirectionSetting::Inbound,
+            Self::Outbound => DirectionSetting::Outbound,
+            Self::Gateway => DirectionSetting::Gateway,
         }
     }
 }

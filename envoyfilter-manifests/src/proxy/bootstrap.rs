@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Code, STATS_PORT, http_filter, stats_config};
+use super::{STATS_PORT, stats_config};
 use crate::installation::{Installation, ScaledWorkload};
 
 /// The cluster that leads to the admin endpoint.
@@ -10,32 +10,25 @@ pub const ADMIN_CLUSTER: &str = "prometheus_stats";
 const ADMIN_PORT: u16 = 15000;
 const TRAFFIC_PORT: u16 = 15006;
 
-/// A whole bootstrap for one server's proxy.
-pub fn bootstrap(installation: &Installation) -> Value {
-    let filter = http_filter(
-        "mixerless.http.inbound",
-        &Code::of(installation),
-        &installation.plugin,
-    );
+/// A whole bootstrap for one server's proxy, with this filter before the router.
+pub fn bootstrap(installation: &Installation, filter: &Value) -> Value {
+    let workload = &installation.workload;
     json!({
         "admin": { "address": address("127.0.0.1", ADMIN_PORT) },
-        "node": node(&installation.workload, &installation.cluster),
+        "node": node(&workload.name, &workload.namespace, &installation.cluster),
         "static_resources": {
             "clusters": [
                 cluster(ADMIN_CLUSTER, ADMIN_PORT),
-                application(&installation.workload),
+                application(workload),
             ],
-            "listeners": [traffic_listener(&filter), stats_listener()],
+            "listeners": [traffic_listener(filter), stats_listener()],
         },
         "stats_config": stats_config(&installation.plugin),
     })
 }
 
 /// Who the proxy is: what it tells its peers, and half of every series' labels.
-pub fn node(workload: &ScaledWorkload, cluster: &str) -> Value {
-    let ScaledWorkload {
-        name, namespace, ..
-    } = workload;
+pub fn node(name: &str, namespace: &str, cluster: &str) -> Value {
     json!({
         "cluster": format!("{name}.{namespace}"),
         "id": format!("{name}.{namespace}"),

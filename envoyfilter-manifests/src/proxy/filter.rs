@@ -1,6 +1,8 @@
 //! The module as an HTTP filter.
 
+use anyhow::Result;
 use serde_json::{Value, json};
+use stats_core::config::DirectionSetting;
 
 use crate::installation::Installation;
 use crate::plugin_config::PluginConfig;
@@ -77,7 +79,14 @@ pub fn wasm(name: &str, code: &Code, plugin: &PluginConfig) -> Value {
     })
 }
 
-/// The filter as an element of `http_filters`; belongs right before the router.
-pub fn http_filter(name: &str, code: &Code, plugin: &PluginConfig) -> Value {
-    json!({ "name": name, "typed_config": wasm(name, code, plugin) })
+/// The filter of a bare Envoy's inbound listener, as an element of `http_filters`; belongs right before the router.
+///
+/// # Errors
+/// When the module would refuse its direction.
+pub fn inbound_filter(installation: &Installation) -> Result<Value> {
+    let name = "mixerless.http.inbound";
+    let config = installation
+        .plugin
+        .in_direction(DirectionSetting::Inbound)?;
+    Ok(json!({ "name": name, "typed_config": wasm(name, &Code::of(installation), &config) }))
 }

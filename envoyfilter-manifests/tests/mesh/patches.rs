@@ -64,6 +64,95 @@ fn the_stat_tags_are_the_labels() {
     assert_eq!(annotation, Some(&json!(LABELS.join(","))));
 }
 
+/// Istio gives `CLIENT` resources to gateways as well as to outbound listeners, and `SERVER` ones to inbound listeners.
+#[test]
+fn an_extension_has_one_resource_for_each_mode_and_each_says_its_direction() {
+    for (method, file, config) in [
+        (
+            "wasm-plugin",
+            "istio/wasm-plugin.yaml",
+            "/spec/pluginConfig",
+        ),
+        (
+            "traffic-extension",
+            "istio/traffic-extension.yaml",
+            "/spec/wasm/pluginConfig",
+        ),
+    ] {
+        let bundle = manifests(json!({ "image": IMAGE, "method": method }));
+        let [server, client] = &objects(&bundle, file)[..] else {
+            panic!("two resources in {file}");
+        };
+        assert_ne!(server["metadata"]["name"], client["metadata"]["name"]);
+        assert_eq!(server["spec"]["match"], json!([{ "mode": "SERVER" }]));
+        assert_eq!(client["spec"]["match"], json!([{ "mode": "CLIENT" }]));
+        let inbound = json!({ "direction": "inbound", "disable_host_header_fallback": true });
+        assert_eq!(server.pointer(config), Some(&inbound));
+        let outbound = json!({ "direction": "outbound" });
+        assert_eq!(client.pointer(config), Some(&outbound));
+    }
+}
+
+/// Before 1.16 a `WasmPlugin` with `match` applies to every listener: two of them would count each request twice.
+#[test]
+fn an_istio_without_traffic_selectors_has_one_wasm_plugin_for_all_directions() {
+    let settings = json!({ "image": IMAGE, "method": "wasm-plugin", "istio-version": "1.15" });
+    let bundle = manifests(settings);
+    let [plugin] = &objects(&bundle, "istio/wasm-plugin.yaml")[..] else {
+        panic!("one resource");
+    };
+    assert_eq!(plugin["spec"].get("match"), None);
+    assert_eq!(
+        plugin["spec"]["pluginConfig"],
+        json!({ "direction": "auto" })
+    );
+}
+
+#[test]
+fn a_direction_of_the_users_own_is_kept_everywhere() {
+    let config = json!({ "direction": "auto" });
+    for (settings, file) in [
+        (json!({}), "istio/envoyfilter-http-inbound.yaml"),
+        (json!({}), "istio/envoyfilter-http-gateway.yaml"),
+        (json!({ "method": "wasm-plugin" }), "istio/wasm-plugin.yaml"),
+        (
+            json!({ "target": "envoy-gateway" }),
+            "envoy-gateway/envoy-extension-policy.yaml",
+        ),
+        (
+            json!({ "target": "envoy", "image": "/opt/mixerless.wasm" }),
+            "envoy/bootstrap.yaml",
+        ),
+    ] {
+        let mut all = json!({ "image": IMAGE, "plugin-config": config });
+        let fields = all.as_object_mut().unwrap();
+        fields.extend(settings.as_object().unwrap().clone());
+        for object in objects(&manifests(all), file) {
+            assert_eq!(directions(&object), ["auto"], "{file}");
+        }
+    }
+}
+
+/// The directions in all configurations of the module in an object, also in those that are text.
+fn directions(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(directions).collect(),
+        Value::Object(fields) => {
+            let own = fields.get("direction").and_then(Value::as_str);
+            let below = fields.values().flat_map(directions);
+            own.map(ToOwned::to_owned)
+                .into_iter()
+                .chain(below)
+                .collect()
+        }
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(config @ Value::Object(_)) => directions(&config),
+            _ => Vec::new(),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
 /// Nothing has been fetched when the time is up: requests pass, and the proxy is ready.
 #[tokio::test]
 async fn without_a_module_requests_pass_uncounted() {
@@ -202,6 +291,10 @@ fn patches(place: &str) -> (Value, Value) {
     assert_eq!(insertion["applyTo"], "HTTP_FILTER");
     assert_eq!(insertion["match"]["context"], context);
     assert_eq!(insertion["patch"]["operation"], "INSERT_BEFORE");
+    let config =
+        module["patch"]["value"]["typed_config"]["config"]["configuration"]["value"].as_str();
+    let config: Value = serde_json::from_str(config.unwrap()).unwrap();
+    assert_eq!(config["direction"], place);
     // The harness puts a filter right there.
     let before = &insertion["match"]["listener"]["filterChain"]["filter"];
     assert_eq!(

@@ -140,6 +140,7 @@ fn validate_all(schemas: &Schemas) {
         json!({ "image": IMAGE, "sha256": SHA256 }),
         json!({ "image": "/etc/mixerless.wasm", "istio-version": "1.17" }),
         json!({ "image": IMAGE, "method": "wasm-plugin", "image-pull-secret": "registry", "native": "side-by-side" }),
+        json!({ "image": IMAGE, "method": "wasm-plugin", "istio-version": "1.15" }),
         json!({ "image": IMAGE, "sha256": SHA256, "method": "traffic-extension" }),
     ] {
         let bundle = manifests(settings);
