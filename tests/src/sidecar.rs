@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context, Result, ensure};
 use tokio::net::TcpSocket;
 
-use crate::{Client, Envoy, Page, eventually};
+use crate::{App, Client, Envoy, Page, eventually};
 
 pub mod bootstrap;
 mod setup;
@@ -40,6 +40,17 @@ struct TrafficListener<'a> {
 // === impl SidecarBuilder ===
 
 impl SidecarBuilder {
+    /// Starts an application, and the Envoy with the application as its upstream: behind an inbound sidecar its own, behind
+    /// an outbound one a server without a sidecar.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with_app(self) -> Result<(App, Sidecar)> {
+        let app = App::start().await?;
+        let sidecar = self.upstream(Upstream::At(app.address())).start().await?;
+        Ok((app, sidecar))
+    }
+
     /// Starts the Envoy.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use harness::sidecar::REQUEST_COUNTS;
-use harness::{App, Client, Roles, Sidecar, SidecarBuilder, Upstream, eventually};
+use harness::{App, Client, Roles, Sidecar, SidecarBuilder, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -164,18 +164,15 @@ fn generation(number: u32) -> Value {
 }
 
 async fn changeable(workers: u32, roles: Roles, config: Value) -> (App, Sidecar) {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
+    SidecarBuilder::inbound()
         .concurrency(workers)
         .roles(roles)
         .plugin_config(config)
         .discovered_plugin_config()
         .labels(&["generation"])
-        .upstream(Upstream::At(app.address()))
-        .start()
+        .start_with_app()
         .await
-        .unwrap();
-    (app, sidecar)
+        .unwrap()
 }
 
 /// Sends requests until one is counted in that generation.

@@ -1,6 +1,6 @@
 //! What a cluster's metadata has to say: `istio.disable_mx` and, with `skip_external_clusters`, `istio.external`.
 
-use harness::{App, Client, Sidecar, SidecarBuilder, Upstream};
+use harness::{App, Client, Sidecar, SidecarBuilder};
 use serde_json::{Value, json};
 
 use crate::expected::{assert_counted, outbound};
@@ -78,10 +78,9 @@ async fn introduces(sidecar: SidecarBuilder, config: Value) -> bool {
 }
 
 async fn start(sidecar: SidecarBuilder, config: Value) -> (App, Sidecar) {
-    let app = App::start().await.unwrap();
-    let sidecar = sidecar
+    sidecar
         .plugin_config(config)
-        .upstream(Upstream::At(app.address()));
-    let sidecar = sidecar.start().await.unwrap();
-    (app, sidecar)
+        .start_with_app()
+        .await
+        .unwrap()
 }

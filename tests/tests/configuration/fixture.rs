@@ -1,7 +1,7 @@
 //! What the tests start from, and how they look at what came out.
 
 use harness::page::Sample;
-use harness::{App, Client, Page, Response, Sidecar, SidecarBuilder, Upstream, eventually};
+use harness::{App, Client, Page, Response, Sidecar, SidecarBuilder, eventually};
 use serde_json::Value;
 use stats_core::labels::stat_name;
 
@@ -20,15 +20,8 @@ pub async fn outbound(config: Value, labels: &[&str]) -> (App, Sidecar) {
 
 /// A sidecar with that configuration, which adds these labels, and the application at its other end.
 pub async fn start(sidecar: SidecarBuilder, config: Value, labels: &[&str]) -> (App, Sidecar) {
-    let app = App::start().await.unwrap();
-    let sidecar = sidecar
-        .plugin_config(config)
-        .labels(labels)
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
-    (app, sidecar)
+    let sidecar = sidecar.plugin_config(config).labels(labels);
+    sidecar.start_with_app().await.unwrap()
 }
 
 /// GET over a new HTTP/1.1 connection.

@@ -1,6 +1,6 @@
 //! gRPC messages: counted while a stream is open, every `tcp_reporting_duration`, and when it ends.
 
-use harness::{App, Client, Mesh, Page, Sidecar, SidecarBuilder, Upstream};
+use harness::{Client, Mesh, Page, Sidecar, SidecarBuilder};
 use serde_json::{Value, json};
 use stats_core::labels::LABELS;
 
@@ -129,13 +129,11 @@ async fn many_streams_at_once_are_counted_each() {
 #[tokio::test]
 async fn a_custom_label_is_also_one_of_messages() {
     let config = json!({ "metrics": [{ "dimensions": { "path": "request.path" } }] });
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
+    let (_app, sidecar) = SidecarBuilder::inbound()
         .http_filter_behind(grpc_stats())
         .plugin_config(config)
         .labels(&["path"])
-        .upstream(Upstream::At(app.address()))
-        .start()
+        .start_with_app()
         .await
         .unwrap();
     let mut client = Client::http2(sidecar.traffic).await.unwrap();
@@ -168,12 +166,10 @@ async fn nothing_else_than_grpc_has_messages() {
 /// Reported while a stream is open, messages of a peer that is not known yet could end up in two series.
 #[tokio::test]
 async fn the_messages_of_an_unknown_peer_are_counted_at_the_end() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
+    let (_app, sidecar) = SidecarBuilder::inbound()
         .http_filter_behind(grpc_stats())
         .plugin_config(json!({ "tcp_reporting_duration": "0.1s" }))
-        .upstream(Upstream::At(app.address()))
-        .start()
+        .start_with_app()
         .await
         .unwrap();
     let mut client = Client::http2(sidecar.traffic).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::iter::zip;
 
-use harness::{App, Page, Sidecar, SidecarBuilder, Upstream, eventually};
+use harness::{App, Page, Sidecar, SidecarBuilder, eventually};
 use serde_json::{Value, json};
 
 use crate::fixture::{REQUESTS, get, module_lines, page_after, sum};
@@ -71,11 +71,9 @@ const WRONG: [(&str, &str, &[&str]); 14] = [
 #[tokio::test]
 async fn a_wrong_configuration_is_one_line_in_the_log_and_traffic_goes_on() {
     for (config, path, said) in WRONG {
-        let app = App::start().await.unwrap();
-        let sidecar = SidecarBuilder::inbound()
+        let (_app, sidecar) = SidecarBuilder::inbound()
             .plugin_config(config)
-            .upstream(Upstream::At(app.address()))
-            .start()
+            .start_with_app()
             .await
             .unwrap();
 
@@ -162,15 +160,12 @@ async fn counts_in(sidecar: &Sidecar, generation: &str) {
 }
 
 async fn changeable() -> (App, Sidecar) {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
+    SidecarBuilder::inbound()
         .discovered_plugin_config()
         .labels(&["generation"])
-        .upstream(Upstream::At(app.address()))
-        .start()
+        .start_with_app()
         .await
-        .unwrap();
-    (app, sidecar)
+        .unwrap()
 }
 
 /// The module's lines once there are that many.

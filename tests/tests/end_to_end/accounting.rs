@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use harness::client::request;
-use harness::{App, Client, Mesh, Roles, Sidecar, SidecarBuilder, Upstream, eventually};
+use harness::{Client, Mesh, Roles, Sidecar, SidecarBuilder, Upstream, eventually};
 use http_body_util::Full;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
@@ -12,12 +12,7 @@ use crate::peer::{self, ID};
 
 #[tokio::test]
 async fn a_request_without_a_peer_is_counted_once() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (_app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
 
     client(&sidecar).await.get("/version").await.unwrap();
 
@@ -26,12 +21,7 @@ async fn a_request_without_a_peer_is_counted_once() {
 
 #[tokio::test]
 async fn a_server_without_a_sidecar_is_an_unknown_destination() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::outbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (_app, sidecar) = SidecarBuilder::outbound().start_with_app().await.unwrap();
 
     client(&sidecar).await.get("/version").await.unwrap();
 
@@ -40,12 +30,7 @@ async fn a_server_without_a_sidecar_is_an_unknown_destination() {
 
 #[tokio::test]
 async fn each_status_is_a_series_of_its_own() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (_app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
     let mut client = client(&sidecar).await;
 
     for path in ["/status/503", "/status/404", "/status/503", "/status/204"] {
@@ -60,15 +45,11 @@ async fn each_status_is_a_series_of_its_own() {
 #[tokio::test]
 async fn a_request_that_is_logged_while_it_is_open_is_counted_once_at_its_end() {
     for roles in [Roles::Combined, Roles::Logger] {
-        let app = App::start().await.unwrap();
         let sidecar = SidecarBuilder::inbound()
             .roles(roles)
-            .upstream(Upstream::At(app.address()))
             .access_log("%ACCESS_LOG_TYPE%")
-            .logs_open_requests()
-            .start()
-            .await
-            .unwrap();
+            .logs_open_requests();
+        let (_app, sidecar) = sidecar.start_with_app().await.unwrap();
         let mut from_cart = peer::request_of("cart-1", peer::workload("shop", "cart"));
         *from_cart.uri_mut() = "http://podinfo:9898/delay/300".parse().unwrap();
 
@@ -79,8 +60,8 @@ async fn a_request_that_is_logged_while_it_is_open_is_counted_once_at_its_end() 
         assert_counted(&sidecar.page_after(1).await.unwrap(), &[(of_cart, 1)]);
         let logged = eventually("the request's end is logged", async || {
             let logged = sidecar.access_log()?;
-            let has_ended = logged.iter().any(|line| line == "DownstreamEnd");
-            Ok(has_ended.then_some(logged))
+            let finished = logged.iter().any(|line| line == "DownstreamEnd");
+            Ok(finished.then_some(logged))
         });
         let logged = logged.await.unwrap();
         for kind in ["DownstreamStart", "DownstreamPeriodic"] {
@@ -91,11 +72,8 @@ async fn a_request_that_is_logged_while_it_is_open_is_counted_once_at_its_end() 
 
 #[tokio::test]
 async fn without_a_service_in_the_clusters_metadata_the_host_is_the_service() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .without_service()
-        .upstream(Upstream::At(app.address()));
-    let sidecar = sidecar.start().await.unwrap();
+    let sidecar = SidecarBuilder::inbound().without_service();
+    let (_app, sidecar) = sidecar.start_with_app().await.unwrap();
 
     client(&sidecar).await.get("/version").await.unwrap();
 
@@ -129,40 +107,26 @@ async fn a_missing_route_is_counted_once_as_nr() {
 
 #[tokio::test]
 async fn an_upstream_that_refuses_is_counted_once_as_uf() {
-    let failed = [("response_flags", "UF"), ("response_code", "503")];
-    for (sidecar, labels) in [
-        (SidecarBuilder::outbound(), outbound(&failed)),
-        (SidecarBuilder::inbound(), inbound(&failed)),
-    ] {
-        let sidecar = sidecar.upstream(Upstream::Refusing).start().await.unwrap();
-
-        assert_eq!(
-            client(&sidecar).await.get("/version").await.unwrap().status,
-            503
-        );
-
-        assert_counted(&sidecar.page_after(1).await.unwrap(), &[(labels, 1)]);
-    }
+    assert_unavailable(Upstream::Refusing, "UF").await;
 }
 
 #[tokio::test]
 async fn a_service_without_hosts_is_counted_once_as_uh() {
-    let failed = [("response_flags", "UH"), ("response_code", "503")];
+    assert_unavailable(Upstream::NoEndpoint, "UH").await;
+}
+
+/// Asserts that in both directions a request to that upstream is answered with 503 and counted once, with that flag.
+async fn assert_unavailable(upstream: Upstream, flag: &str) {
+    let failed = [("response_flags", flag), ("response_code", "503")];
     for (sidecar, labels) in [
         (SidecarBuilder::outbound(), outbound(&failed)),
         (SidecarBuilder::inbound(), inbound(&failed)),
     ] {
-        let sidecar = sidecar
-            .upstream(Upstream::NoEndpoint)
-            .start()
-            .await
-            .unwrap();
+        let sidecar = sidecar.upstream(upstream).start().await.unwrap();
 
-        assert_eq!(
-            client(&sidecar).await.get("/version").await.unwrap().status,
-            503
-        );
+        let answer = client(&sidecar).await.get("/version").await.unwrap();
 
+        assert_eq!(answer.status, 503);
         assert_counted(&sidecar.page_after(1).await.unwrap(), &[(labels, 1)]);
     }
 }
@@ -186,7 +150,7 @@ async fn a_failure_behind_the_servers_sidecar_carries_the_flag_only_there() {
             series[0].has(&[("response_flags", flags), ("response_code", "503")]),
             "{series:?}"
         );
-        // The sidecar introduces itself also in the answer that it makes up.
+        // The sidecar injects its metadata also into a response of its own.
         assert_eq!(
             series[0].label("destination_workload"),
             Some("podinfo"),
@@ -222,7 +186,7 @@ async fn a_request_that_the_client_gives_up_is_counted_once_as_dc_on_both_sides(
             series[0].has(&gone) && series[0].has(&podinfo),
             "{series:?}"
         );
-        // No response came, so that the other side never said who it is.
+        // Without a response there is no metadata of the other side.
         assert_counted(
             &mesh.outbound.page_after(1).await.unwrap(),
             &[(outbound(&gone), 1)],
@@ -265,12 +229,7 @@ async fn a_grpc_call_is_counted_once_with_the_status_of_its_trailers_or_headers(
 
 #[tokio::test]
 async fn only_grpcs_own_content_types_are_grpc() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (_app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
     let mut client = Client::http2(sidecar.traffic).await.unwrap();
 
     for content_type in ["application/grpc", "application/grpc+proto"] {
@@ -303,12 +262,7 @@ async fn only_grpcs_own_content_types_are_grpc() {
 /// As Envoy's own gRPC statistics and Istio's native filter have it: 200 without a status is 2, UNKNOWN.
 #[tokio::test]
 async fn a_grpc_call_that_was_not_answered_in_grpc_is_counted_once_with_the_status_of_its_code() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (_app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
 
     let mut client = Client::http2(sidecar.traffic).await.unwrap();
     client
@@ -322,12 +276,7 @@ async fn a_grpc_call_that_was_not_answered_in_grpc_is_counted_once_with_the_stat
 
 #[tokio::test]
 async fn a_grpc_call_that_the_client_cancels_is_counted_once_without_a_status() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
     let mut client = Client::http2(sidecar.traffic).await.unwrap();
 
     // The connection stays: only the stream is reset.

@@ -1,7 +1,7 @@
 //! The metadata exchange: peers tell each other who they are, and nobody else hears of it.
 
 use harness::client::request;
-use harness::{App, Client, Mesh, ProxyNode, Sidecar, SidecarBuilder, Upstream};
+use harness::{App, Client, Mesh, ProxyNode, Sidecar, SidecarBuilder};
 use hyper::{HeaderMap, Method};
 
 use crate::expected::{assert_counted, inbound, outbound};
@@ -63,14 +63,11 @@ async fn a_client_that_exchanges_nothing_sees_nothing_of_what_the_application_fo
 
 #[tokio::test]
 async fn an_outbound_sidecar_sends_its_own_id_and_metadata_once_whatever_the_application_sent() {
-    let app = App::start().await.unwrap();
     let node = ProxyNode::podinfo()
         .label("version", "6.9")
         .label("team", "not for peers");
-    let sidecar = SidecarBuilder::outbound()
-        .node(node.clone())
-        .upstream(Upstream::At(app.address()));
-    let sidecar = sidecar.start().await.unwrap();
+    let sidecar = SidecarBuilder::outbound().node(node.clone());
+    let (app, sidecar) = sidecar.start_with_app().await.unwrap();
 
     client(&sidecar)
         .await
@@ -106,12 +103,7 @@ async fn an_inbound_sidecar_introduces_itself_to_who_introduced_itself() {
 
 #[tokio::test]
 async fn an_outbound_sidecar_learns_the_destination_from_the_response() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::outbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
+    let (_app, sidecar) = SidecarBuilder::outbound().start_with_app().await.unwrap();
     let metadata = peer::workload("bank", "ledger").replace('+', "%2B");
 
     let path =
@@ -169,13 +161,7 @@ async fn a_known_id_with_other_metadata_is_another_peer() {
 }
 
 async fn inbound_sidecar() -> (App, Sidecar) {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::inbound()
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
-    (app, sidecar)
+    SidecarBuilder::inbound().start_with_app().await.unwrap()
 }
 
 async fn client(sidecar: &Sidecar) -> Client {

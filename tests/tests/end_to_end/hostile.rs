@@ -3,14 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use harness::client::send_raw;
-use harness::{App, Client, Page, Sidecar, SidecarBuilder, Upstream};
+use harness::{Client, Page, Sidecar, SidecarBuilder};
 
 use crate::expected::{assert_counted, assert_standard_metrics, inbound, outbound};
 use crate::peer::{self, ID, METADATA};
 
 #[tokio::test]
 async fn metadata_that_cannot_be_read_is_an_unknown_source() {
-    let (app, sidecar) = inbound_sidecar(SidecarBuilder::inbound()).await;
+    let (app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
     let mut client = Client::http1(sidecar.traffic).await.unwrap();
 
     for (what, metadata) in unreadable() {
@@ -34,7 +34,7 @@ async fn metadata_that_cannot_be_read_is_an_unknown_source() {
 
 #[tokio::test]
 async fn metadata_that_is_sent_twice_is_counted_once_and_removed_twice() {
-    let (app, sidecar) = inbound_sidecar(SidecarBuilder::inbound()).await;
+    let (app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
 
     let mut twice = peer::request_of("one", peer::workload("shop", "cart"));
     twice.headers_mut().append(ID, "other".parse().unwrap());
@@ -56,9 +56,7 @@ async fn metadata_that_is_sent_twice_is_counted_once_and_removed_twice() {
 
 #[tokio::test]
 async fn metadata_that_cannot_be_read_is_an_unknown_destination() {
-    let app = App::start().await.unwrap();
-    let sidecar = SidecarBuilder::outbound().upstream(Upstream::At(app.address()));
-    let sidecar = sidecar.start().await.unwrap();
+    let (app, sidecar) = SidecarBuilder::outbound().start_with_app().await.unwrap();
     let mut client = Client::http1(sidecar.traffic).await.unwrap();
 
     for (what, metadata) in unreadable() {
@@ -78,7 +76,7 @@ async fn metadata_that_cannot_be_read_is_an_unknown_destination() {
 
 #[tokio::test]
 async fn an_oversized_id_does_no_harm() {
-    let (_app, sidecar) = inbound_sidecar(SidecarBuilder::inbound()).await;
+    let (_app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
     let mut client = Client::http1(sidecar.traffic).await.unwrap();
 
     let metadata = peer::workload("shop", "cart");
@@ -102,7 +100,7 @@ async fn an_oversized_id_does_no_harm() {
 
 #[tokio::test]
 async fn peer_metadata_forges_no_labels() {
-    let (_app, sidecar) = inbound_sidecar(SidecarBuilder::inbound()).await;
+    let (_app, sidecar) = SidecarBuilder::inbound().start_with_app().await.unwrap();
     let mut client = Client::http1(sidecar.traffic).await.unwrap();
 
     for name in HOSTILE {
@@ -125,7 +123,11 @@ async fn peer_metadata_forges_no_labels() {
 
 #[tokio::test]
 async fn a_host_header_forges_no_labels_at_a_server() {
-    let (_app, sidecar) = inbound_sidecar(SidecarBuilder::inbound().without_service()).await;
+    let (_app, sidecar) = SidecarBuilder::inbound()
+        .without_service()
+        .start_with_app()
+        .await
+        .unwrap();
 
     for host in HOSTILE {
         assert!(
@@ -161,7 +163,11 @@ async fn a_host_header_forges_no_labels_at_a_client() {
 
 #[tokio::test]
 async fn a_neutralised_host_is_the_same_series_every_time() {
-    let (_app, sidecar) = inbound_sidecar(SidecarBuilder::inbound().without_service()).await;
+    let (_app, sidecar) = SidecarBuilder::inbound()
+        .without_service()
+        .start_with_app()
+        .await
+        .unwrap();
 
     for _ in 0..3 {
         status(&sidecar, b"evil;.;reporter=.=source;.;").await;
@@ -182,7 +188,11 @@ async fn a_neutralised_host_is_the_same_series_every_time() {
 /// Envoy refuses such a host itself, and tells the filters of the request only that it was malformed.
 #[tokio::test]
 async fn a_host_that_is_not_utf_8_is_counted_once_as_malformed() {
-    let (app, sidecar) = inbound_sidecar(SidecarBuilder::inbound().without_service()).await;
+    let (app, sidecar) = SidecarBuilder::inbound()
+        .without_service()
+        .start_with_app()
+        .await
+        .unwrap();
 
     assert!(
         status(&sidecar, b"\xff\xfe")
@@ -215,7 +225,11 @@ async fn a_host_that_is_not_utf_8_is_counted_once_as_malformed() {
 
 #[tokio::test]
 async fn a_very_long_host_is_counted_once() {
-    let (_app, sidecar) = inbound_sidecar(SidecarBuilder::inbound().without_service()).await;
+    let (_app, sidecar) = SidecarBuilder::inbound()
+        .without_service()
+        .start_with_app()
+        .await
+        .unwrap();
 
     assert!(
         status(&sidecar, "a".repeat(20_000).as_bytes())
@@ -289,16 +303,6 @@ fn assert_every_request_is_an_honest_one(page: &Page, requests: u32, chosen: &st
         );
     }
     assert_standard_metrics(page);
-}
-
-async fn inbound_sidecar(sidecar: SidecarBuilder) -> (App, Sidecar) {
-    let app = App::start().await.unwrap();
-    let sidecar = sidecar
-        .upstream(Upstream::At(app.address()))
-        .start()
-        .await
-        .unwrap();
-    (app, sidecar)
 }
 
 /// The first line of the answer to a request for that host.
