@@ -1,7 +1,7 @@
-//! What a request pays in a real Envoy. `cargo bench -p bench --bench envoy -- --help` says what can
-//! be chosen. Printed, and left in `target/bench/envoy.md` and `envoy.svg`.
+//! What a request pays in a real Envoy. `cargo bench -p bench --bench envoy -- --help` lists the
+//! options. Results are printed, and written to `target/bench/envoy.md` and `envoy.svg`.
 //!
-//! Only the command line and the order of things are here; see `bench::envoy`.
+//! Here: the command line and the order of the sections. The measurements are in `bench::envoy`.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ struct Arguments {
     /// `istio_requests_total`, unless `ROOT_ID` is `metadata_exchange`. May be given several times.
     #[arg(long)]
     module: Vec<OtherModule>,
-    /// Envoys, one after the other: one is faster than the next by mere luck.
+    /// Envoys, one after the other: memory layout makes some faster than others.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     envoys: u32,
     /// Rounds; in each, every variant has one burst.

@@ -1,5 +1,5 @@
 //! What a request may cost: the limits that benchmarks and tests hold the code to. Where a change
-//! needs more, the limit changes with it, in the open.
+//! needs more, it changes the limit as well, visibly.
 //!
 //! Only the numbers are here. Those of the module are checked by `bench/tests/budget.rs`, those of
 //! the core by `cargo bench --bench instructions`. Numbers of instructions are some 5 % above what
@@ -21,8 +21,8 @@ pub const OUTBOUND_FUEL: u64 = 5_460;
 
 /// The size of the module's file in bytes. A proxy compiles all of it before it starts.
 pub const MODULE_BYTES: u64 = 220_000;
-/// The same for a module with a std that came compiled, from rustup: that one cannot be told to leave
-/// out what a panic would say.
+/// The same for a module with a std that came compiled, from rustup: that one cannot leave out
+/// panic messages.
 pub const MODULE_BYTES_WITH_PANIC_MESSAGES: u64 = 285_000;
 /// By how many percent such a module may exceed the limits on its instructions: each place that may
 /// panic takes a little longer.
@@ -40,7 +40,7 @@ pub const STATS_ALONE_INSTRUCTIONS: u64 = 1_350;
 pub const EVERY_OPTION_INSTRUCTIONS: u64 = 3_400;
 /// Native instructions of the core for a request that makes a new series of each metric.
 pub const NEW_SERIES_INSTRUCTIONS: u64 = 60_300;
-/// Native instructions of the core for a request of a peer that is not known.
+/// Native instructions of the core for a request of a peer that is not in the cache.
 pub const NEW_PEER_INSTRUCTIONS: u64 = 36_700;
 /// Native instructions to read an operator's configuration.
 pub const CONFIGURATION_INSTRUCTIONS: u64 = 93_400;

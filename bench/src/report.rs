@@ -1,5 +1,5 @@
-//! What a user gets to see: text and tables on the terminal and in a Markdown file, and a plot. And
-//! the statistics that make few figures of many.
+//! What a user sees: text and tables on the terminal and in a Markdown file, and a plot. And
+//! the statistics that summarise many figures.
 //!
 //! Not here: what is measured.
 
@@ -12,7 +12,7 @@ use comfy_table::{CellAlignment, Table};
 
 pub mod plot;
 
-/// What was found out so far.
+/// The results so far.
 #[derive(Debug, Default)]
 pub struct Report {
     markdown: String,
@@ -70,19 +70,19 @@ pub fn directory() -> Result<PathBuf> {
     Ok(directory.canonicalize()?)
 }
 
-/// Says what is being done, to a user who waits.
+/// Shows progress to a waiting user.
 pub fn progress(text: &str) {
     eprintln!("{text}");
 }
 
-/// The value that a quarter of them are below; none, not a number.
+/// The value below which a quarter of them are; NaN for no values.
 pub fn lower_quartile(values: &[f64]) -> f64 {
     let sorted = sorted(values);
     let nth = sorted.len().saturating_sub(1) / 4;
     sorted.get(nth).copied().unwrap_or(f64::NAN)
 }
 
-/// The value in the middle; none, not a number.
+/// The value in the middle; NaN for no values.
 pub fn median(values: &[f64]) -> f64 {
     let sorted = sorted(values);
     let middle = |nth: usize| sorted.get(nth).copied().unwrap_or(f64::NAN);

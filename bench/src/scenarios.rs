@@ -1,5 +1,5 @@
 //! What is measured, once for all benchmarks: requests in the core and in the compiled module,
-//! configurations, a page. How it is measured is the benchmarks' own.
+//! configurations, a page. Not here: how it is measured, see the benchmarks.
 
 use anyhow::{Result, ensure};
 use stats_core::config::Config;
@@ -10,10 +10,10 @@ use stats_core::registry::Registry;
 
 use crate::recorded::Recorded;
 
-/// After so many requests everything about one has been seen before.
+/// After so many requests, series and peers of a steady request exist.
 pub const WARM_UP: u64 = 10;
 
-/// A kind of request, and the plugin that it meets.
+/// A kind of request, and the plugin that handles it.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     /// What tables call it.

@@ -1,4 +1,4 @@
-//! The application behind a sidecar: it does what the path says, and remembers what it was asked.
+//! The application behind a sidecar: the path chooses the answer, and every request is kept.
 //!
 //! | path | answer |
 //! |---|---|
@@ -106,7 +106,7 @@ async fn accept(listener: TcpListener, log: RequestLog) {
         let log = log.clone();
         connections.spawn(async move {
             let service = service_fn(move |request| answer(request, log.clone()));
-            // An error here is a client that went away: some tests do.
+            // An error means that the client has closed the connection, as some tests do.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -123,7 +123,7 @@ async fn answer(request: Request<Incoming>, log: RequestLog) -> Result<Response<
     if uri.path() == "/grpc/echo" {
         return Ok(echo(body));
     }
-    // A client that leaves during its request is none of our errors either.
+    // The same holds during a request.
     let _ = body.collect().await;
 
     let steps: Vec<&str> = uri.path().split('/').skip(1).collect();
@@ -181,7 +181,7 @@ fn grpc_with_trailers(code: &str) -> Response<Body> {
     )
 }
 
-/// Both halves come from a task of their own, which ends with them or with the client.
+/// A task sends both halves; it stops after them, or when the client is gone.
 fn trickle(milliseconds: &str) -> Response<Body> {
     let pause = Duration::from_millis(milliseconds.parse().unwrap_or_default());
     let (mut sender, body) = Channel::new(1);
@@ -195,7 +195,7 @@ fn trickle(milliseconds: &str) -> Response<Body> {
     Response::new(body.boxed_unsync())
 }
 
-/// The messages go through a task of their own, which ends with the call.
+/// A task copies the messages; it stops with the call.
 fn echo(mut messages: Incoming) -> Response<Body> {
     let (mut sender, body) = Channel::new(1);
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! SPIFFE certificates, made on the spot.
+//! SPIFFE certificates, generated in memory.
 
 use anyhow::{Context, Result};
 use rcgen::string::Ia5String;

@@ -1,4 +1,4 @@
-//! Clients: one that speaks HTTP properly, and one that does not.
+//! Clients: [`Client`] for well-formed HTTP, [`send_raw`] for any bytes.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::body::Body;
 
-/// Where [`Client::get`] says it wants to go.
+/// The authority of requests by [`Client::get`].
 pub const AUTHORITY: &str = "podinfo:9898";
 
 /// One connection, kept alive from request to request. Dropping it closes the connection, also within a request.
@@ -42,7 +42,7 @@ pub struct Response {
     pub trailers: HeaderMap,
 }
 
-/// A gRPC call whose messages go to and fro. Dropping it cancels the call; the connection stays.
+/// A gRPC call with messages in both directions. Dropping it cancels the call; the connection stays.
 #[must_use]
 pub struct GrpcCall {
     messages: channel::Sender<Bytes>,
@@ -99,7 +99,7 @@ impl Client {
     /// Sends a request whose URI is absolute, `http://podinfo:9898/version`, and reads the whole response.
     ///
     /// # Errors
-    /// When the connection ends before the response does.
+    /// When the connection is closed before the response is complete.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response> {
         let what = format!("{} {}", request.method(), request.uri());
         let response = self.start(request.map(BodyExt::boxed_unsync)).await;
@@ -158,7 +158,7 @@ impl GrpcCall {
     /// Sends one message, an empty one, and waits for one in answer.
     ///
     /// # Errors
-    /// When the call has ended.
+    /// When the call is already complete.
     pub async fn exchange(&mut self) -> Result<()> {
         // Not compressed, of length zero.
         let message = Bytes::from_static(&[0; 5]);
@@ -166,7 +166,7 @@ impl GrpcCall {
         self.messages.send_data(message).await?;
         while missing > 0 {
             let Some(frame) = self.answers.frame().await else {
-                bail!("the call has ended");
+                bail!("the call is already complete");
             };
             missing = missing.saturating_sub(frame?.data_ref().map_or(0, Bytes::len));
         }
@@ -176,7 +176,7 @@ impl GrpcCall {
     /// Sends no more messages and reads to the end; returns the trailers.
     ///
     /// # Errors
-    /// When the connection ends before the response does.
+    /// When the connection is closed before the response is complete.
     pub async fn finish(self) -> Result<HeaderMap> {
         drop(self.messages);
         let rest = self.answers.collect().await?;
@@ -203,7 +203,7 @@ impl Response {
     }
 }
 
-/// A GET request to a path at [`AUTHORITY`], to be given what else it needs.
+/// A request for a path at [`AUTHORITY`], to which callers may add headers and a body.
 ///
 /// # Errors
 /// When that is not a path.
@@ -215,7 +215,7 @@ pub fn request(method: Method, path: &str) -> Result<Request<Full<Bytes>>> {
         .body(Full::default())?)
 }
 
-/// Sends bytes as they are and returns all that comes back until the other side closes: let the request say
+/// Sends bytes as they are, and returns what the other side sends until it closes the connection: the request should have
 /// `connection: close`.
 ///
 /// # Errors

@@ -3,9 +3,9 @@
 /// The direction of the traffic, seen from the sidecar's own workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SidecarDirection {
-    /// To its workload.
+    /// Towards its workload.
     Inbound,
-    /// From its workload.
+    /// Away from its workload.
     Outbound,
 }
 

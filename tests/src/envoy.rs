@@ -36,7 +36,7 @@ impl Default for EnvoyOptions {
     }
 }
 
-/// A running Envoy; dropping it ends the process.
+/// A running Envoy; dropping it stops the process.
 #[derive(Debug)]
 pub struct Envoy {
     process: Child,
@@ -46,7 +46,7 @@ pub struct Envoy {
 impl Envoy {
     /// Runs the installed Envoy (see [`install::envoy`]) with a bootstrap configuration, and returns once it is live.
     ///
-    /// The admin section is added here: a socket in the process's own directory, so that no two Envoys can meet.
+    /// The admin section is added here: a socket in the process's own directory, so that two Envoys never share one.
     ///
     /// # Errors
     /// When there is no Envoy, or it does not start; the error then holds the end of its log.
@@ -122,7 +122,7 @@ impl Envoy {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// Puts another file in the place of one in Envoy's directory, in one step: that is what Envoy watches for.
+    /// Replaces a file in Envoy's directory by renaming another one over it, which is the event that Envoy watches.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -169,7 +169,7 @@ impl Envoy {
         if let Some(status) = self.process.try_wait()? {
             bail!("{status}");
         }
-        // No answer is no error here: the admin endpoint comes up in its own time.
+        // No answer yet is not an error: the admin endpoint needs some time to start.
         let ready = self.admin_get("/ready").await;
         Ok(ready.is_ok_and(|answer| answer.status == 200).then_some(()))
     }

@@ -25,7 +25,7 @@ pub fn stats_config(added_labels: &[String]) -> Value {
 pub struct WasmPlugin<'a> {
     /// Its name, and the filter's.
     pub name: &'a str,
-    /// What the plugin is to be.
+    /// The plugin's role.
     pub root_id: &'a str,
     /// Plugins of one module with the same id have one VM on each worker.
     pub vm_id: &'a str,
@@ -36,7 +36,7 @@ pub struct WasmPlugin<'a> {
 }
 
 impl<'a> WasmPlugin<'a> {
-    /// One in the VM that all of ours share.
+    /// A plugin in the VM that all plugins of our module share.
     pub fn new(name: &'a str, root_id: &'a str, module: &'a Path, configuration: &'a str) -> Self {
         Self {
             name,

@@ -46,7 +46,7 @@ fn existing(variable: &str, in_workspace: &str, command: &str) -> Result<PathBuf
             path.display()
         );
     }
-    // Envoy runs in a directory of its own, so that a relative path would lead it astray.
+    // Envoy runs in another directory, where a relative path would name another file.
     Ok(path.canonicalize()?)
 }
 

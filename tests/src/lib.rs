@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! Below it, each piece stands alone: [`SidecarBuilder`] for one Envoy, [`App`], [`Client`], [`Page`], [`certs`].
-//! Every process, task and directory goes when the value that started it is dropped.
+//! Each piece also works alone: [`SidecarBuilder`] for one Envoy, [`App`], [`Client`], [`Page`], [`certs`].
+//! Every process, task and directory is removed when the value that started it is dropped.
 
 pub mod app;
 mod body;

@@ -16,7 +16,7 @@ pub struct Mesh {
     pub app: App,
 }
 
-/// How a mesh is set up. Without further calls: podinfo calls itself, as on the expected page, over mutual TLS.
+/// How a mesh is set up. By default: podinfo calls itself, as on the expected page, over mutual TLS.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MeshBuilder {

@@ -1,4 +1,4 @@
-//! Who a sidecar is: the node of its bootstrap, as Istio's injector writes it.
+//! The node of a sidecar's bootstrap, as Istio's injector writes it.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ impl ProxyNode {
         )
     }
 
-    /// The node's id, which is what peers know it by.
+    /// The node's id, which is the peer id in the exchange.
     pub fn id(&self) -> String {
         let Self { pod, namespace, .. } = self;
         format!("sidecar~10.1.2.3~{pod}.{namespace}~{namespace}.svc.cluster.local")

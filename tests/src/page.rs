@@ -1,4 +1,4 @@
-//! A Prometheus page, read as strictly as the text format is written.
+//! A Prometheus page, parsed as strictly as its text format is specified.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ pub struct Page {
     pub families: BTreeMap<String, MetricFamily>,
 }
 
-/// What stands below one `# TYPE` line.
+/// The samples below one `# TYPE` line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricFamily {
     /// `counter`, `gauge`, `histogram`, `summary` or `untyped`.
@@ -34,7 +34,7 @@ pub struct Sample {
 }
 
 impl Page {
-    /// Reads a page.
+    /// Parses a page.
     ///
     /// # Errors
     /// On the first line that a scraper would refuse: a malformed name, label, escape or value, a label twice in a
@@ -165,7 +165,7 @@ impl Sample {
         names.into_iter().collect()
     }
 
-    /// Reads one line that is not a comment.
+    /// Parses one line that is not a comment.
     fn parse(line: &str) -> Result<Self> {
         let end = line.find(['{', ' ']).context("no value")?;
         let (name, mut rest) = line.split_at(end);
@@ -240,7 +240,7 @@ fn is_name(name: &str, metric: bool) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || c == '_' || colon(c))
 }
 
-/// Reads to the closing quote; returns the value without its escapes, and what follows.
+/// Parses to the closing quote; returns the unescaped value, and the rest of the text.
 fn quoted(text: &str) -> Result<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

@@ -13,24 +13,24 @@ mod setup;
 
 pub use setup::{Roles, SidecarBuilder, Upstream};
 
-/// A running sidecar; dropping it ends its Envoy.
+/// A running sidecar; dropping it stops its Envoy.
 #[derive(Debug)]
 pub struct Sidecar {
     /// The process.
     pub envoy: Envoy,
-    /// Where it takes traffic: from clients (inbound), or from its own application (outbound).
+    /// The address of its traffic listener: for clients (inbound), or for its own application (outbound).
     pub traffic: SocketAddr,
-    /// Where it serves `/stats/prometheus`; in a pod, that is `:15090`.
+    /// The address that serves `/stats/prometheus`; in a pod, `:15090`.
     pub metrics: SocketAddr,
-    /// Where it takes traffic of the other direction, if it was set up with [`SidecarBuilder::and`].
+    /// The address of the listener for the other direction, if it was set up with [`SidecarBuilder::and`].
     pub other_traffic: Option<SocketAddr>,
     /// The filters of the module whose configuration can be changed.
     discovered: Vec<&'static str>,
-    /// Ports that refuse connections stay ours, so that nobody else comes to answer there.
+    /// Ports that refuse connections stay bound, so that no other process can listen on them.
     _refusing: Vec<TcpSocket>,
 }
 
-/// One direction of an Envoy that may have two.
+/// The listener of one direction, in an Envoy that may have two.
 struct TrafficListener<'a> {
     listener: &'static str,
     sidecar: &'a SidecarBuilder,
@@ -105,7 +105,7 @@ impl SidecarBuilder {
 // === impl TrafficListener ===
 
 impl<'a> TrafficListener<'a> {
-    /// A port that has to refuse connections is kept with those in `refusing`.
+    /// Adds the socket of a port that refuses connections to `refusing`.
     fn new(
         listener: &'static str,
         sidecar: &'a SidecarBuilder,
@@ -132,8 +132,8 @@ impl<'a> TrafficListener<'a> {
 // === impl Sidecar ===
 
 impl Sidecar {
-    /// Changes the module's configuration, which [`SidecarBuilder::discovered_plugin_config`] made changeable. Envoy
-    /// takes the new one in its own time.
+    /// Changes the module's configuration, which [`SidecarBuilder::discovered_plugin_config`] put into a file.
+    /// Envoy applies the new one some time later.
     ///
     /// # Errors
     /// When the configuration is in the bootstrap, or the file cannot be written.
@@ -151,7 +151,7 @@ impl Sidecar {
         Ok(())
     }
 
-    /// The lines of the access log; Envoy writes them in its own time.
+    /// The lines of the access log; Envoy writes them with a delay.
     ///
     /// # Errors
     /// When there is none; see [`SidecarBuilder::access_log`].
@@ -178,10 +178,10 @@ impl Sidecar {
         String::from_utf8(page.body.into()).context("/stats/prometheus is not UTF-8")
     }
 
-    /// `/stats/prometheus`, read.
+    /// `/stats/prometheus`, parsed.
     ///
     /// # Errors
-    /// When the listener does not serve it, or it is not what Prometheus takes.
+    /// When the listener does not serve it, or Prometheus would refuse it.
     pub async fn page(&self) -> Result<Page> {
         Page::parse(&self.page_text().await?)
     }
@@ -189,7 +189,7 @@ impl Sidecar {
     /// The page once it satisfies a condition.
     ///
     /// # Errors
-    /// When it does not in the end; the error then holds the page's `istio_*` lines but the buckets.
+    /// When it does not within a minute; the error then holds the page's `istio_*` lines, without the buckets.
     pub async fn page_when(&self, what: &str, condition: impl Fn(&Page) -> bool) -> Result<Page> {
         let page = eventually(what, async || {
             Ok(Some(self.page().await?).filter(|page| condition(page)))

@@ -1,11 +1,11 @@
-//! Waiting for what another process does in its own time.
+//! Waiting for another process to do something.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 
-/// Generous: reached only by what will never come.
+/// Long enough that only a failure reaches it.
 const DEADLINE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 

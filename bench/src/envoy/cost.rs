@@ -118,7 +118,7 @@ fn report_parts(report: &mut Report, [inbound, outbound]: [&Measured; 2]) {
     );
 }
 
-/// What the Envoys of one direction found.
+/// What was measured in one direction.
 struct Measured {
     parts: Vec<&'static str>,
     envoys: Vec<Costs>,

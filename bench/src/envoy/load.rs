@@ -1,6 +1,6 @@
 //! Requests: bursts of a fixed number, or at a fixed rate.
 //!
-//! Not here: what they meet, and what they cost; see [`testbed`](super::testbed).
+//! Not here: the variants and their costs; see [`testbed`](super::testbed).
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -16,17 +16,17 @@ use tokio::sync::mpsc;
 
 use crate::peers;
 
-/// The header in which a request says who sends it, where peers differ from request to request.
+/// The header that names the peer of a request, where peers differ from request to request.
 pub const PEER_ID: &str = "x-bench-peer-id";
 /// The same for the peer's metadata.
 pub const PEER_METADATA: &str = "x-bench-peer";
 
-/// What tells the requests of a burst apart; the default is nothing.
+/// What differs between the requests of a burst; by default nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
-    /// The authorities that are asked for, in turns; none: always the same.
+    /// The authorities of the requests, in turns; if empty, always the same.
     pub authorities: Vec<String>,
-    /// Who asks, in turns, id and metadata; none: always the same.
+    /// Id and metadata of the peers that send the requests, in turns; if empty, always the same.
     pub peers: Vec<(String, String)>,
 }
 
@@ -166,7 +166,7 @@ fn tick(signals: &[mpsc::UnboundedSender<Instant>], pause: Duration, count: u32)
     let start = Instant::now();
     for (n, signal) in (1..=count).zip(signals.iter().cycle()) {
         thread::sleep((start + pause * n).saturating_duration_since(Instant::now()));
-        // Fails where a request did, which the caller is told.
+        // Fails after a request has failed, which is reported to the caller.
         let _ = signal.send(Instant::now());
     }
 }

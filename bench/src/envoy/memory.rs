@@ -12,7 +12,7 @@ use super::variant::Variant;
 use crate::report::{Report, progress};
 
 const LABEL_SETS: u32 = 10_000;
-/// Those before the first look: tables and buffers are there then.
+/// Label sets before the first measurement: tables and buffers are allocated by then.
 const WARM_UP: u32 = 100;
 /// Room for all of them.
 const CONFIGURATION: &str = r#"{"max_series": 20000}"#;
@@ -23,7 +23,7 @@ const CONFIGURATION: &str = r#"{"max_series": 20000}"#;
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report) -> Result<()> {
     progress("memory: takes a minute or two, for each label set costs milliseconds");
-    // At the same time: no time is measured.
+    // Both at once, because no time is measured.
     let (native, combined) = tokio::try_join!(
         label_set(Variant::native(SidecarDirection::Inbound)),
         label_set(Variant::combined(CONFIGURATION)?),

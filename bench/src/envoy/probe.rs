@@ -1,5 +1,5 @@
-//! Modules that make chosen calls into the proxy and decide nothing: what those calls cost is what
-//! is left of a module's cost when its own code is taken away.
+//! Modules that make chosen calls into the proxy and nothing else: they measure what remains of a
+//! module's cost without its own code.
 //!
 //! They are written as WebAssembly text, one instruction for each thing that they do. Not here:
 //! which calls our module makes; see [`steady`](super::steady).
@@ -31,11 +31,11 @@ pub enum ProbeCall {
 /// Which calls a module makes, by callback.
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
-    /// When the request's headers are here.
+    /// When the request's headers have arrived.
     pub on_request_headers: Vec<ProbeCall>,
-    /// When the response's headers are here.
+    /// When the response's headers have arrived.
     pub on_response_headers: Vec<ProbeCall>,
-    /// When the request has ended.
+    /// When the request is logged.
     pub on_log: Vec<ProbeCall>,
 }
 
@@ -66,8 +66,8 @@ const IMPORTS: &str = r#"
   (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))
 "#;
 
-/// Where a call leaves what it was answered: the first word is not used, as the proxy takes an address
-/// of zero for nobody's wish to know.
+/// Where the proxy writes the result of a call. The first word is not used: for an address of zero the
+/// proxy returns no result.
 const ANSWER: &str = "(i32.const 4) (i32.const 8)";
 /// Where the ids of the two metrics are.
 const METRICS: [usize; 2] = [12, 16];

@@ -21,9 +21,9 @@ const CONFIGURATION: &str = r#"{"max_series": 20000}"#;
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
     let setup = TestbedSetup {
-        // A second copy would find in the processor's caches what the first has brought there.
+        // A second copy would profit from what the first has brought into the processor's caches.
         copies: 1,
-        // They cost milliseconds with the first request of a label set, and nothing later.
+        // The rules cost milliseconds with the first request of a label set, and nothing later.
         label_rules: false,
         ..TestbedSetup::usual(SidecarDirection::Inbound)
     };

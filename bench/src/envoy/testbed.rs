@@ -1,6 +1,6 @@
 //! One Envoy with a listener for each variant, ten copies of it in the listener's chain, and another
-//! Envoy behind it that answers. Measures CPU time of the first: of all its threads, so that nothing
-//! hides in one that is not a worker.
+//! Envoy behind it that answers. Measures CPU time of the first: of all its threads, so that work
+//! in threads other than workers counts too.
 //!
 //! Not here: what the variants are, and what is made of their costs.
 
@@ -24,14 +24,14 @@ pub use self::setup::{COPIES, TestbedSetup};
 const WARM_UP_ROUNDS: u32 = 3;
 /// Connections to each listener.
 const CONNECTIONS: usize = 4;
-/// What a request leaves to be done when its response is out is done by then.
+/// Long enough for what Envoy does after the response is sent.
 const SETTLE: Duration = Duration::from_millis(3);
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Testbeds, one after the other: where things happen to lie in memory makes one Envoy faster
-    /// than the next for as long as it runs.
+    /// Testbeds, one after the other: the memory layout makes one Envoy faster than the next for as
+    /// long as it runs.
     pub envoys: u32,
     /// Rounds; in each, every variant has one burst.
     pub rounds: u32,
@@ -92,7 +92,7 @@ impl Testbed {
     }
 
     /// What each variant costs: the lower quartile of its bursts without that of its baseline's.
-    /// What else the machine does only ever makes a burst dearer.
+    /// Other load on the machine only ever makes a burst more expensive.
     ///
     /// # Errors
     /// When a request fails.
@@ -153,7 +153,7 @@ impl Testbed {
                 of.map(|(_, clients)| clients.sent() * self.copies).sum()
             };
             let expected = sent(&|variant| variant.counter == Some(counter));
-            // What another module counts is its own affair, and it may be under the same name.
+            // Another module may count under the same name, or not at all.
             let more = sent(&|variant| variant.without.is_some() && variant.counter.is_none());
             let found = sum(&page, counter);
             ensure!(

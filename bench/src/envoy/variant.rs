@@ -26,7 +26,7 @@ pub struct Variant {
     pub loggers: Vec<Value>,
     /// Filters in front of all copies, there once.
     pub in_front: Vec<Value>,
-    /// The variant whose cost is not its own: the bare chain, or one with the same filters in front.
+    /// The baseline whose cost is subtracted: the bare chain, or one with the same filters in front.
     pub without: Option<&'static str>,
     /// The counter of [`COUNTERS`] that each copy adds one to with each request.
     pub counter: Option<&'static str>,
@@ -38,12 +38,11 @@ pub struct Variant {
 pub const BARE: &str = "bare chain";
 /// The chain without any copies but with an exchange in front, which publishes the peer.
 pub const EXCHANGE_IN_FRONT: &str = "bare chain behind an exchange";
-/// The chain without any copies but with a filter in front that says as dynamic metadata who the peer
-/// is.
+/// The chain without any copies but with a filter in front that sets the peer as dynamic metadata.
 pub const PEER_IN_FRONT: &str = "bare chain behind the peer's metadata";
 /// Envoy's own stats logger.
 pub const NATIVE: &str = "native stats logger";
-/// The same where the peer is not known beforehand.
+/// The same, with the peer taken from the request.
 pub const NATIVE_WITH_PEER: &str = "native, peer from the request";
 /// Our module, all in one filter.
 pub const COMBINED: &str = "combined";
@@ -86,7 +85,7 @@ impl Variant {
         })
     }
 
-    /// The chain behind a filter that says who the peer is, once for all copies.
+    /// The chain behind a filter that sets the peer as dynamic metadata, once for all copies.
     pub fn behind_peer(direction: SidecarDirection) -> Self {
         let fields = LABELS
             .iter()
@@ -109,8 +108,8 @@ impl Variant {
     }
 
     /// Envoy's native logger with the four HTTP metrics and their 25 labels: the cheapest
-    /// configuration that gives them. What does not change from request to request is written out,
-    /// the peer too, and only the rest is asked for.
+    /// configuration that gives them. What does not change from request to request is a constant in
+    /// the configuration, the peer too.
     pub fn native(direction: SidecarDirection) -> Self {
         Self {
             name: NATIVE.to_owned(),
@@ -123,8 +122,8 @@ impl Variant {
         }
     }
 
-    /// The same, but that the peer is asked for with each request, as where there is more than one.
-    /// Where it comes from is not counted as its cost.
+    /// The same, with the peer read from each request, as is needed where there is more than one. The
+    /// cost of providing it is not included.
     pub fn native_with_peer(direction: SidecarDirection) -> Self {
         let value = |label: &str| match peer_field(direction, label) {
             Some(field) => format!("%DYNAMIC_METADATA({PEER}:{field})%"),
@@ -172,7 +171,7 @@ impl Variant {
         Self::ours(COMBINED, &[""], configuration)
     }
 
-    /// The same behind an exchange of ours, which is not counted as its cost.
+    /// The same behind our exchange filter, whose cost is not included.
     ///
     /// # Errors
     /// When our module has not been built.
@@ -254,7 +253,7 @@ impl OtherModule {
     }
 }
 
-/// Filters of one name have a VM of their own: what another variant has in memory does not matter.
+/// Each name has its own VM, so that the memory of another variant does not matter.
 pub(super) fn filter(name: &str, root_id: &str, module: &Path, configuration: &str) -> Value {
     plugin(name, root_id, module, configuration).http_filter()
 }
@@ -310,10 +309,10 @@ fn native_value(direction: SidecarDirection, label: &str) -> &'static str {
     }
 }
 
-/// Where a filter in front says who the peer is.
+/// The namespace of the dynamic metadata with the peer.
 const PEER: &str = "bench.peer";
 
-/// What a label says about the peer: `workload`; nothing for a label that is not about it.
+/// The peer's field that a label shows, such as `workload`; `None` for a label that is not about the peer.
 fn peer_field(direction: SidecarDirection, label: &str) -> Option<&str> {
     let prefix = match direction {
         SidecarDirection::Inbound => "source_",

@@ -1,6 +1,6 @@
 //! Bars for two directions side by side.
 //!
-//! Not here: what they stand for.
+//! Not here: what is plotted.
 
 use anyhow::{Context, Result};
 use plotters::chart::{ChartBuilder, SeriesLabelPosition};
@@ -11,10 +11,10 @@ use plotters::prelude::{
 
 use super::{directory, progress};
 
-/// What stands side by side.
+/// One row: the bars of both directions.
 #[derive(Clone, Debug)]
 pub struct Bars {
-    /// What it is.
+    /// The name of the row.
     pub name: String,
     /// Inbound and outbound.
     pub values: [f64; 2],

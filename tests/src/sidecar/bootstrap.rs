@@ -24,7 +24,7 @@ pub const METRICS: &str = "metrics";
 /// The access log's file.
 pub const ACCESS_LOG: &str = "access.log";
 
-/// The whole bootstrap, but for the admin section.
+/// The whole bootstrap without the admin section, which [`Envoy::start`](crate::Envoy::start) adds.
 pub(super) fn sidecar(sidecar: &SidecarBuilder, traffic: &[TrafficListener]) -> Result<Value> {
     let mut listeners = vec![metrics_listener(sidecar.metrics)];
     let mut clusters = vec![admin_cluster()];
@@ -58,7 +58,7 @@ pub fn module_logger(root_id: &str, plugin_config: &str) -> Result<Value> {
     Ok(WasmPlugin::new(&name, root_id, &module, plugin_config).access_logger())
 }
 
-/// The content of the file from which Envoy learns the filter of that role.
+/// The content of the file with the filter of that role, for extension config discovery.
 ///
 /// # Errors
 /// When the module has not been built.
@@ -73,7 +73,7 @@ pub fn discovered_file(root_id: &str) -> String {
     format!("{}.json", filter_name(root_id))
 }
 
-/// The filter of that role, to be learned from its file.
+/// The filter of that role, as a reference to its file.
 fn filter_reference(root_id: &str) -> Value {
     json!({
         "name": filter_name(root_id),
@@ -148,7 +148,7 @@ fn traffic_listener(traffic: &TrafficListener) -> Result<Value> {
     }))
 }
 
-/// As in a pod: a listener of its own, which shows the world one page of the admin endpoint.
+/// As in a pod: a separate listener that serves one page of the admin endpoint.
 pub fn metrics_listener(address: SocketAddr) -> Value {
     let routes = json!({
         "name": METRICS,
@@ -202,7 +202,7 @@ fn traffic_cluster(traffic: &TrafficListener) -> Value {
         })
         .collect();
     let mut cluster = cluster(cluster_name(sidecar), &endpoints);
-    // A request leaves in the version of HTTP in which it came, as gRPC needs it.
+    // Upstream requests use the HTTP version of the downstream request, because gRPC needs HTTP/2 on both.
     cluster["typed_extension_protocol_options"] = json!({
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

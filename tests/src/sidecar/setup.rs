@@ -10,7 +10,7 @@ use crate::certs::Identity;
 use crate::envoy::EnvoyOptions;
 use crate::{ProxyNode, SidecarDirection};
 
-/// How a sidecar is set up. Without further calls: podinfo's, plaintext, one worker, on free ports, no upstream.
+/// How a sidecar is set up. By default: podinfo's, plaintext, one worker, on free ports, no upstream.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SidecarBuilder {
@@ -61,22 +61,22 @@ pub(super) struct ClusterSetup {
 pub enum Roles {
     /// One filter exchanges metadata and makes the metrics.
     Combined,
-    /// Two filters; the second learns from the first through filter state.
+    /// Two filters; the second reads the peer of the first from filter state.
     Split,
     /// A filter exchanges metadata, and an access logger makes the metrics.
     Logger,
-    /// No filter of ours: what everything else is compared with.
+    /// No filter of ours, as the baseline.
     None,
 }
 
-/// What stands behind a sidecar.
+/// The upstream of a sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upstream {
     /// A server.
     At(SocketAddr),
     /// A host that refuses every connection.
     Refusing,
-    /// Not one host.
+    /// No host at all.
     NoEndpoint,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct ClusterService {
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     pub(super) identity: Identity,
-    /// Whom the other side has to be; `None` is anyone of the same authority.
+    /// The SPIFFE id that the peer must have; `None` accepts every peer of the same authority.
     pub(super) peer: Option<String>,
 }
 
@@ -144,7 +144,7 @@ impl SidecarBuilder {
     }
 
     /// Mutual TLS between sidecars: inbound requires a client's certificate, outbound shows one. With a `peer`, the
-    /// other side must have that SPIFFE id.
+    /// peer must have that SPIFFE id.
     pub fn mtls(mut self, identity: Identity, peer: Option<String>) -> Self {
         self.tls = Some(Tls { identity, peer });
         self
@@ -156,7 +156,7 @@ impl SidecarBuilder {
         self
     }
 
-    /// The module's own configuration: JSON, or a text that should be.
+    /// The module's own configuration: JSON, or any text in tests of wrong configurations.
     pub fn plugin_config(mut self, config: impl Display) -> Self {
         self.module.plugin_config = config.to_string();
         self
@@ -227,19 +227,19 @@ impl SidecarBuilder {
         self
     }
 
-    /// Where to take traffic.
+    /// The address of the traffic listener.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Where to serve `/stats/prometheus`.
+    /// The address that serves `/stats/prometheus`.
     pub fn metrics(mut self, address: SocketAddr) -> Self {
         self.metrics = address;
         self
     }
 
-    /// How often histograms are merged, as a protobuf duration; tests like it short.
+    /// How often histograms are merged, as a protobuf duration; short by default, because tests wait for it.
     pub fn flush_interval(mut self, interval: &'static str) -> Self {
         self.flush_interval = interval;
         self

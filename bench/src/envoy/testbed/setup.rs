@@ -35,13 +35,13 @@ pub const NO_UPSTREAM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHO
 /// What a testbed is like beside its variants.
 #[derive(Clone, Debug)]
 pub struct TestbedSetup {
-    /// Which way requests go.
+    /// The direction of the requests.
     pub direction: SidecarDirection,
     /// Copies of each variant.
     pub copies: u32,
-    /// Whether the cluster's metadata names its service; where not, the request's authority does.
+    /// Whether the cluster's metadata names its service; otherwise the request's authority does.
     pub service_is_known: bool,
-    /// Whether each request tells which peer sends it; where not, it is always the same.
+    /// Whether each request names the peer that sends it; otherwise it is always the same peer.
     pub peers_differ: bool,
     /// Whether Envoy's rules take labels out of stat names, as they must on a real proxy.
     pub label_rules: bool,
@@ -97,8 +97,8 @@ impl TestbedSetup {
         }
     }
 
-    /// In front of each copy, for each takes away what the next one is to find: sets what the peer
-    /// says about itself. The bare chain has these too.
+    /// A filter in front of each copy that sets the peer's metadata headers, because each copy strips
+    /// them. The bare chain has these filters too.
     fn peer_filter(&self) -> Value {
         let (id, metadata) = if self.peers_differ {
             (
@@ -149,7 +149,7 @@ fn listener(setup: &TestbedSetup, nth: usize, variant: &Variant) -> Value {
     let peer = [setup.peer_filter()];
     let (in_front, behind): (&[Value], &[Value]) = match setup.direction {
         SidecarDirection::Inbound => (&peer, &[]),
-        // Responses pass the chain from its end.
+        // Responses pass through the chain in reverse.
         SidecarDirection::Outbound => (&[], &peer),
     };
     let mut filters = [in_front, &variant.in_front, behind].concat();
