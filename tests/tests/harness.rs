@@ -1,4 +1,4 @@
-//! The harness itself, without the module: what fails here is no fault of the filter.
+//! The harness itself, without the module: a failure here is not the filter's.
 
 use harness::client::request;
 use harness::envoy::EnvoyOptions;

@@ -51,7 +51,7 @@ async fn each_direction_has_its_own_side_of_the_exchange() {
     assert_counted(&sidecar.page_after(2).await.unwrap(), &expected);
 }
 
-/// One application behind both listeners, so that it sees what either lets through.
+/// One application as the upstream of both listeners, so that it receives the requests of both.
 async fn pod(roles: Roles) -> (App, Sidecar) {
     let app = App::start().await.unwrap();
     let side = |sidecar: SidecarBuilder| {

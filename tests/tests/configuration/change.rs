@@ -143,7 +143,7 @@ async fn requests_in_flight_come_back_to_zero_over_a_change() {
     assert_eq!(started, app.requests().len().to_string());
 }
 
-/// Plugins of old configurations go, and do not pile up: there is one VM for each thread, however many changes.
+/// Plugins of old configurations are removed: there is one VM for each thread, however many changes.
 #[tokio::test]
 async fn many_changes_leave_no_machines_behind() {
     let (_app, sidecar) = changeable(1, Roles::Combined, generation(0)).await;

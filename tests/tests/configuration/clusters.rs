@@ -1,4 +1,4 @@
-//! What a cluster's metadata has to say: `istio.disable_mx` and, with `skip_external_clusters`, `istio.external`.
+//! The flags in a cluster's metadata: `istio.disable_mx` and, with `skip_external_clusters`, `istio.external`.
 
 use harness::{App, Client, Sidecar, SidecarBuilder};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ async fn a_cluster_that_is_not_introduced_to_is_counted_all_the_same() {
     let (_app, sidecar) = start(sidecar, json!({})).await;
     let mut client = Client::http1(sidecar.traffic).await.unwrap();
 
-    // It answers the exchange nonetheless.
+    // It replies to the exchange nonetheless.
     let metadata = peer::workload("bank", "ledger").replace('+', "%2B");
     let path = format!("/headers?{ID}=ledger-1&{METADATA}={metadata}");
     let answer = client.get(&path).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_cluster_that_is_not_introduced_to_is_counted_all_the_same() {
     assert_counted(&sidecar.page_after(1).await.unwrap(), &[(ledger, 1)]);
 }
 
-/// Whether the upstream gets to see the exchange's headers. What the client forged it never sees.
+/// Whether the upstream receives the headers of the exchange. It never receives headers that the client forged.
 async fn introduces(sidecar: SidecarBuilder, config: Value) -> bool {
     let (app, sidecar) = start(sidecar, config).await;
     let mut client = Client::http1(sidecar.traffic).await.unwrap();

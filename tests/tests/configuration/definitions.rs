@@ -1,4 +1,4 @@
-//! `definitions`: metrics of one's own.
+//! `definitions`: user-defined metrics.
 
 use serde_json::json;
 
@@ -160,7 +160,7 @@ async fn a_value_that_does_not_parse_makes_no_metric_and_one_that_fails_counts_n
     assert!(log[0].contains("\"1 +\""), "{log:?}");
 }
 
-/// What a user's metric reads must not split the standard ones.
+/// The value of a user-defined metric must not split the series of standard ones.
 #[tokio::test]
 async fn a_definition_makes_no_more_series_of_the_standard_metrics() {
     let config = json!({ "definitions": [

@@ -1,11 +1,11 @@
-//! What the tests start from, and how they look at what came out.
+//! The set-up of the tests, and functions that examine pages and logs.
 
 use harness::page::Sample;
 use harness::{App, Client, Page, Response, Sidecar, SidecarBuilder, eventually};
 use serde_json::Value;
 use stats_core::labels::stat_name;
 
-/// The counter in which each finished request is.
+/// The counter of requests.
 pub const REQUESTS: &str = "istio_requests_total";
 
 /// A server's sidecar with that configuration, which adds these labels, and the application behind it.
@@ -18,7 +18,7 @@ pub async fn outbound(config: Value, labels: &[&str]) -> (App, Sidecar) {
     start(SidecarBuilder::outbound(), config, labels).await
 }
 
-/// A sidecar with that configuration, which adds these labels, and the application at its other end.
+/// A sidecar with that configuration, which adds these labels, and the application as its upstream.
 pub async fn start(sidecar: SidecarBuilder, config: Value, labels: &[&str]) -> (App, Sidecar) {
     let sidecar = sidecar.plugin_config(config).labels(labels);
     sidecar.start_with_app().await.unwrap()
@@ -34,7 +34,7 @@ pub async fn client(sidecar: &Sidecar) -> Client {
     Client::http1(sidecar.traffic).await.unwrap()
 }
 
-/// The page once that many requests are counted; unlike [`Sidecar::page_after`], it asks nothing of the histograms.
+/// The page once that many requests are counted; unlike [`Sidecar::page_after`], it does not wait for the histograms.
 pub async fn page_after(sidecar: &Sidecar, requests: u32) -> Page {
     let counted = |page: &Page| page.sum(REQUESTS, &[]) >= f64::from(requests);
     let what = format!("{requests} requests in the counter");
@@ -72,7 +72,7 @@ pub async fn label_order(sidecar: &Sidecar, metric: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The module's own lines in Envoy's log, without what Envoy puts in front; each text once, for each of Envoy's
+/// The module's own lines in Envoy's log, without Envoy's prefix; each text once, because each of Envoy's
 /// threads configures a copy of the plugin.
 pub fn module_log(sidecar: &Sidecar) -> Vec<String> {
     let mut lines = module_lines(sidecar);
@@ -81,7 +81,7 @@ pub fn module_log(sidecar: &Sidecar) -> Vec<String> {
     lines
 }
 
-/// The module's own lines in Envoy's log, without what Envoy puts in front.
+/// The module's own lines in Envoy's log, without Envoy's prefix.
 pub fn module_lines(sidecar: &Sidecar) -> Vec<String> {
     let log = sidecar.envoy.log().unwrap();
     log.lines()

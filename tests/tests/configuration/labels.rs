@@ -118,7 +118,7 @@ async fn an_expression_that_does_not_parse_removes_its_label_with_a_line_in_the_
     }
 }
 
-/// Alone they are no expressions; a wrapping could make one of them.
+/// None of them is an expression, but text around them could make an expression of it.
 #[tokio::test]
 async fn halves_of_an_expression_do_not_parse_either() {
     let config = json!({ "metrics": [{ "dimensions": {

@@ -1,4 +1,4 @@
-//! `max_series` and `max_peer_cache_size`, `disable_host_header_fallback`: what bounds what a client can do.
+//! `max_series` and `max_peer_cache_size`, `disable_host_header_fallback`: the bounds on what a client can cause.
 
 use harness::SidecarBuilder;
 use serde_json::json;

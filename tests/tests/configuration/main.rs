@@ -1,5 +1,5 @@
-//! Every field of the module's configuration, in real Envoys: what each changes for clients, applications and
-//! Prometheus, what a wrong one does, and what happens when it changes.
+//! Every field of the module's configuration, in real Envoys: the effect of each on clients, applications and
+//! Prometheus, the effect of a wrong one, and changes at run time.
 //!
 //! Needs an Envoy (`cargo xtask setup`) and the module (`cargo xtask build`).
 

@@ -112,8 +112,8 @@ async fn a_request_that_matches_is_dropped_and_no_other() {
         get(&sidecar, path).await;
     }
 
-    // Requests are counted one after the other: with the second, the first would be on the page. The third is seen
-    // by what Envoy itself counts.
+    // Requests are counted in order: once the second is on the page, the first would be too. Envoy's own counters show
+    // that the third has arrived.
     let page = sidecar.page_after(1).await.unwrap();
     let all_ended = sidecar.page_when("three requests at Envoy", |page| {
         page.families

@@ -1,4 +1,4 @@
-//! gRPC messages: counted while a stream is open, every `tcp_reporting_duration`, and when it ends.
+//! gRPC messages: counted while a stream is open, every `tcp_reporting_duration`, and when it is closed.
 
 use harness::{Client, Mesh, Page, Sidecar, SidecarBuilder};
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ async fn messages_have_the_first_twenty_labels_of_both_ends() {
 
 #[tokio::test]
 async fn the_rest_is_counted_when_a_stream_ends_however_it_ends() {
-    // So long that only the end reports.
+    // Longer than the call, so that only its end reports.
     let mesh = mesh(json!({ "tcp_reporting_duration": "3600s" })).await;
     let mut client = Client::http2(mesh.outbound.traffic).await.unwrap();
 
@@ -187,7 +187,7 @@ async fn the_messages_of_an_unknown_peer_are_counted_at_the_end() {
     }
 }
 
-/// Envoy's own filter counts the messages; at one end it stands in front of ours, at the other behind it.
+/// Envoy's own filter counts the messages; it is in front of ours in one sidecar, behind it in the other.
 async fn mesh(config: Value) -> Mesh {
     Mesh::builder()
         .outbound(|sidecar| sidecar.http_filter(grpc_stats()))

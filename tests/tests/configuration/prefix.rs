@@ -1,4 +1,4 @@
-//! `stat_prefix`: beside Istio's own filter, ours must not count into the same metrics.
+//! `stat_prefix`: our filter must not count into the metrics of Istio's own filter beside it.
 
 use harness::SidecarBuilder;
 use harness::sidecar::bootstrap::module_filter;

@@ -1,5 +1,5 @@
-//! What the exchange learned, published as filter state for everything else in Envoy; and additional labels, which
-//! travel with it.
+//! The peer that the exchange received, published as filter state for other parts of Envoy; and additional labels, which
+//! are part of it.
 
 use harness::client::request;
 use harness::{Mesh, ProxyNode, Roles, SidecarBuilder};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fixture::{self, REQUESTS, access_log, client, get, only};
 use crate::peer::{self, METADATA};
 
-/// The caller in an access log.
+/// The source workload in an access log.
 const CALLER: &str = "%CEL(filter_state['wasm.downstream_peer'].workload)% \
     %CEL(filter_state['wasm.downstream_peer'].namespace)%";
 

@@ -85,7 +85,7 @@ async fn nobody_answers_for_an_upstream_that_refuses() {
     get(&sidecar, "/version").await;
 
     let page = sidecar.page_after(1).await.unwrap();
-    // Envoy's own answer carries no metadata; from upstream there was none.
+    // Envoy's own response has no metadata, and there was none from the upstream.
     // The answer is Envoy's own.
     assert_eq!(only(&page, REQUESTS).label(LABEL), Some("no_response"));
 }

@@ -28,7 +28,7 @@ async fn a_client_without_a_sidecar_introduces_itself_in_baggage() {
         &sidecar.page_after(1).await.unwrap(),
         &[(from_baggage(), 1)],
     );
-    // Baggage is the application's as well.
+    // Baggage belongs to the application too, so it is not stripped.
     assert_eq!(app.requests()[0].headers["baggage"], BAGGAGE);
 }
 
@@ -64,7 +64,7 @@ async fn a_caller_is_taken_from_the_first_source_that_knows_it() {
         send(&sidecar, with_baggage(both)).await;
 
         assert_counted(&sidecar.page_after(1).await.unwrap(), &[(expected, 1)]);
-        // Whether or not they are a source, the application does not see them.
+        // The headers are stripped whether or not they are a source.
         let seen = &app.requests()[0].headers;
         assert!(
             !seen.contains_key(ID) && !seen.contains_key(METADATA),

@@ -83,7 +83,7 @@ async fn aborted_http1_requests_are_no_longer_in_flight() {
     let during = in_flight_becomes(&sidecar, 10, 10).await;
     assert_eq!(sum(&during, STARTED, &[]), "10");
 
-    // With the calls go their connections.
+    // Dropping the clients closes the connections too.
     calls.shutdown().await;
 
     let after = in_flight_becomes(&sidecar, 0, 10).await;
@@ -146,7 +146,7 @@ async fn requests_that_envoy_answers_itself_do_not_stay_in_flight() {
     );
 }
 
-/// Such a request never gets to the filters' callback for its headers, but to their callback for its end.
+/// For such a request Envoy calls the filters' log callback, but not their callback for request headers.
 #[tokio::test]
 async fn requests_that_envoy_refuses_to_read_make_no_negative_number() {
     let (_app, sidecar) = fixture::inbound(extra(), &[]).await;
@@ -195,8 +195,8 @@ async fn two_workers() -> (App, Sidecar) {
     fixture::start(SidecarBuilder::inbound().concurrency(2), extra(), &[]).await
 }
 
-/// The page once that many requests are in flight. Meanwhile there may be fewer than at most, but never less than
-/// none, which a gauge would show as a very large number.
+/// The page once that many requests are in flight. Until then the gauge may be lower, but never below
+/// zero, which it would show as a very large number.
 async fn in_flight_becomes(sidecar: &Sidecar, requests: i64, at_most: i64) -> Page {
     let becomes = |page: &Page| {
         let now = in_flight(page);

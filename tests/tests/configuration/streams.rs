@@ -1,4 +1,4 @@
-//! `response_first_byte_milliseconds`: what a slow stream hides in the duration.
+//! `response_first_byte_milliseconds`: the time that the duration of a slow stream hides.
 
 use harness::{Client, Page, SidecarBuilder};
 use serde_json::json;

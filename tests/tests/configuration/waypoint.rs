@@ -29,7 +29,7 @@ async fn it_reports_the_caller_from_the_request_and_the_called_from_the_response
             ("destination_canonical_service", "ledger"),
         ]);
         assert_counted(&sidecar.page_after(1).await.unwrap(), &[(expected, 1)]);
-        // The caller hears of the waypoint, not of whom the waypoint called; the called, of the waypoint.
+        // The downstream peer receives the waypoint's metadata and not that of the upstream; the upstream receives it too.
         let said = |value| peer::decode(value)["WORKLOAD_NAME"].clone();
         assert_eq!(said(&answer.headers[METADATA]), "podinfo");
         assert_eq!(said(&app.requests()[0].headers[METADATA]), "podinfo");
@@ -90,7 +90,7 @@ fn waypoint() -> Value {
     json!({ "reporter": "SERVER_GATEWAY" })
 }
 
-/// A request in plaintext from nobody to nobody a waypoint knows; but for the changes.
+/// A request in plaintext between two unknown peers of a waypoint, with these changes.
 fn at_waypoint(changes: &[(&str, &str)]) -> Labels {
     let nobody = [
         ("reporter", "waypoint"),

@@ -1,4 +1,4 @@
-//! A configuration that cannot be used: one line in the log that says where and why, and traffic goes on.
+//! A configuration that cannot be used: one line in the log with the JSON path and the reason, and requests pass.
 
 use std::iter::zip;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{REQUESTS, get, module_lines, page_after, sum};
 
-/// Configurations, and what the log says of each: the JSON path, what is there and what is wanted.
+/// Configurations, and the log line for each: the JSON path, the value found and the value expected.
 const WRONG: [(&str, &str, &[&str]); 14] = [
     ("reporter: x", "$", &["not JSON"]),
     (r#"{"reporter": "UNSPECIFIED""#, "$", &["not JSON"]),

@@ -1,4 +1,4 @@
-//! `zero_initialize`: a query for successes or errors of a known peer finds a zero, not nothing.
+//! `zero_initialize`: a query for successes or errors of a known peer returns zero instead of no value.
 
 use harness::Mesh;
 use harness::client::request;
@@ -28,7 +28,7 @@ async fn the_first_request_of_a_known_peer_brings_success_and_error_series_at_ze
         let zero = || "0".to_owned();
         let expected = [("200", zero()), ("404", "1".to_owned()), ("500", zero())];
         assert_eq!(counts.collect::<Vec<_>>(), expected);
-        // But for the code, they are what a request's series would be.
+        // Except for the code, the labels are those of a request's series.
         for sample in &series {
             assert_eq!(sample.labels.len(), stats_core::labels::LABELS.len());
             let both = [

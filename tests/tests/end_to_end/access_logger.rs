@@ -1,4 +1,4 @@
-//! The module as an access logger, where there are no requests. That it makes the same series as a filter is in
+//! The module as an access logger, on a connection without requests. That it makes the same series as a filter is in
 //! [`roles`](crate::roles), and that it counts each request once in [`accounting`](crate::accounting).
 
 use harness::envoy::EnvoyOptions;

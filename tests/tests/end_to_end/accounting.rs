@@ -1,4 +1,4 @@
-//! However a request ends, it is counted once, with all its labels.
+//! Each request is counted once, with all its labels, however it is completed.
 
 use bytes::Bytes;
 use harness::client::request;

@@ -171,7 +171,7 @@ async fn no_label_of_the_source_is_mistaken_for_one_of_the_destination() {
         ("response_code", "200"),
         ("grpc_response_status", ""),
     ];
-    // The inbound side knows its namespace better than the service's metadata does.
+    // Inbound, the namespace of the proxy's own node wins over that of the service's metadata.
     let inbound = [
         ("reporter", "destination"),
         ("destination_service_namespace", "bank"),
@@ -198,7 +198,7 @@ struct Pages {
     outbound: Page,
 }
 
-/// Sent once for all tests: they look at the same pages from different sides.
+/// Sent once for all tests, which examine the same pages.
 async fn ten_requests() -> &'static Pages {
     static PAGES: OnceCell<Pages> = OnceCell::const_new();
     let send = async || {

@@ -1,4 +1,5 @@
-//! The metadata exchange: peers tell each other who they are, and nobody else hears of it.
+//! The metadata exchange: sidecars inject their metadata for the peer and strip the peer's, so that neither application nor
+//! client sees any.
 
 use harness::client::request;
 use harness::{App, Client, Mesh, ProxyNode, Sidecar, SidecarBuilder};
@@ -176,7 +177,7 @@ fn assert_silent(headers: &HeaderMap) {
     assert!(leaked.is_empty(), "{leaked:?}");
 }
 
-/// Asserts that both headers are there once each, and say what the exchange says of that node.
+/// Asserts that both headers are there once each, with the metadata of that node.
 fn assert_introduces(headers: &HeaderMap, node: &ProxyNode) {
     let ids: Vec<_> = headers.get_all(ID).iter().collect();
     assert_eq!(ids, [node.id().as_str()]);

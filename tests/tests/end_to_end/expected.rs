@@ -1,4 +1,4 @@
-//! What a page should say.
+//! The expected series of a page.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use stats_core::labels::LABELS;
 /// The labels of one series, all of them.
 pub type Labels = BTreeMap<String, String>;
 
-/// The cluster in which every workload is that does not say otherwise.
+/// The cluster of every workload without another one.
 pub const CLUSTER: &str = "c199d81d4e3104a5d90254b2a210914c8";
 
-/// A request that podinfo's sidecar took in plaintext from nobody it knows, and answered well; but for the changes.
+/// A successful request in plaintext from an unknown peer, as podinfo's inbound sidecar reports it, with these changes.
 pub fn inbound(changes: &[(&str, &str)]) -> Labels {
     let podinfo = [
         ("reporter", "destination"),
@@ -35,8 +35,8 @@ pub fn inbound(changes: &[(&str, &str)]) -> Labels {
     labels(&[&podinfo, changes])
 }
 
-/// A request of podinfo to the service podinfo that was answered well, in plaintext, by nobody its sidecar knows; but
-/// for the changes.
+/// A successful request of podinfo in plaintext to an unknown peer of the service podinfo, as the outbound sidecar reports
+/// it, with these changes.
 pub fn outbound(changes: &[(&str, &str)]) -> Labels {
     let podinfo = [
         ("reporter", "source"),
@@ -93,8 +93,7 @@ pub fn assert_counted(page: &Page, expected: &[(Labels, u32)]) {
     assert_standard_metrics(page);
 }
 
-/// Asserts that what comes from the module has only names that it should have: labels that Envoy's rules could not
-/// cut out of a stat's name would show here.
+/// Asserts that the module's metrics have only expected names: labels without a rule would be in the name.
 pub fn assert_standard_metrics(page: &Page) {
     for family in page.families.keys().filter(|name| name.contains("istio_")) {
         assert!(

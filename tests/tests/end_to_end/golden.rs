@@ -8,7 +8,7 @@ use harness::page::Sample;
 
 /// Asserts that the page's `istio_*` part is the golden file's; `MIXERLESS_BLESS=1` rewrites the file instead.
 ///
-/// Buckets and sums depend on time and on Envoy's own headers: both read `~` but for the bucket that holds all.
+/// Buckets and sums depend on time and on Envoy's own headers: both are written as `~`, except for the `+Inf` bucket.
 pub fn assert_golden(name: &str, page: &Page) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("golden")

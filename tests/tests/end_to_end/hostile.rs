@@ -1,4 +1,4 @@
-//! What a client says of itself, and of whom it wants to reach, is data: it makes no labels and breaks none.
+//! Metadata and hosts that a client chooses are data: they add no labels and break none.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -185,7 +185,7 @@ async fn a_neutralised_host_is_the_same_series_every_time() {
     );
 }
 
-/// Envoy refuses such a host itself, and tells the filters of the request only that it was malformed.
+/// Envoy refuses such a host itself; the filters see only a malformed request.
 #[tokio::test]
 async fn a_host_that_is_not_utf_8_is_counted_once_as_malformed() {
     let (app, sidecar) = SidecarBuilder::inbound()
@@ -241,7 +241,7 @@ async fn a_very_long_host_is_counted_once() {
     assert_every_request_is_an_honest_one(&page, 1, "destination_service");
 }
 
-/// Headers that are no metadata, or more than a peer has to say.
+/// Headers that are not metadata, or larger than metadata may be.
 fn unreadable() -> [(&'static str, String); 8] {
     [
         ("not base64", "!!! not base64 !!!".to_owned()),
@@ -261,7 +261,7 @@ fn unreadable() -> [(&'static str, String); 8] {
     ]
 }
 
-/// Separators of the stat name, whole, in parts, and where a part would join what follows it.
+/// Separators of the stat name: whole, in parts, and at the end, where a part could combine with the following text.
 const HOSTILE: [&str; 12] = [
     "evil;.;reporter=.=source;.;",
     "evil;.;response_code=.=200",
@@ -278,7 +278,7 @@ const HOSTILE: [&str; 12] = [
 ];
 
 /// Asserts that these requests and nothing else are on the page, each with the standard labels and no others, and
-/// that a label which a client chose reads as one value.
+/// that a label whose value a client chose has one value.
 fn assert_every_request_is_an_honest_one(page: &Page, requests: u32, chosen: &str) {
     let series = page.series("istio_requests_total");
     let mut names = stats_core::labels::LABELS.to_vec();

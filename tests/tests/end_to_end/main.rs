@@ -1,4 +1,4 @@
-//! The module in real Envoys: what clients, applications and Prometheus get to see.
+//! The module in real Envoys, seen by clients, applications and Prometheus.
 //!
 //! Needs an Envoy (`cargo xtask setup`) and the module (`cargo xtask build`).
 

@@ -1,4 +1,4 @@
-//! The metadata that a peer sends of itself, made without the module's own code.
+//! The metadata of a peer, encoded without the module's own code.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub fn metadata(fields: &[(&str, Value)]) -> String {
     STANDARD.encode(structure(fields).encode_to_vec())
 }
 
-/// The metadata of a workload with a name, a namespace, and labels that say the same.
+/// The metadata of a workload with a name, a namespace, and labels that match them.
 pub fn workload(namespace: &str, name: &str) -> String {
     let labels = [
         ("app", text(name)),
@@ -41,7 +41,7 @@ pub fn workload(namespace: &str, name: &str) -> String {
     ])
 }
 
-/// The labels of a request from [`workload`], as the side that received it reports them.
+/// The labels of a request from [`workload`], as the inbound sidecar reports them.
 pub fn source<'a>(namespace: &'a str, name: &'a str) -> [(&'static str, &'a str); 4] {
     [
         ("source_workload", name),
@@ -51,7 +51,7 @@ pub fn source<'a>(namespace: &'a str, name: &'a str) -> [(&'static str, &'a str)
     ]
 }
 
-/// What a metadata header says, with the labels as `LABELS.name`.
+/// The fields of a metadata header, with the labels as `LABELS.name`.
 pub fn decode(header: &HeaderValue) -> BTreeMap<String, String> {
     let bytes = STANDARD.decode(header).expect("padded standard base64");
     let fields = Struct::decode(&bytes[..]).expect("a Struct").fields;
@@ -75,7 +75,7 @@ pub fn text(text: &str) -> Value {
     }
 }
 
-/// Structs within each other, which a decoder must not follow to the end of its stack.
+/// Nested Structs, deep enough to overflow the stack of a recursive decoder.
 pub fn nested(depth: usize) -> Value {
     (0..depth).fold(text("at last"), |value, _| Value {
         kind: Some(Kind::StructValue(structure(&[("LABELS", value)]))),
