@@ -1,4 +1,4 @@
-//! What the project takes from the Linux distribution, and how it is installed.
+//! Tools from the Linux distribution, and how they are installed.
 //! Not here: when a tool is needed, which is up to the caller of [`Tool::ensure`]; and tools of one module alone,
 //! which defines them itself.
 
@@ -12,7 +12,7 @@ use crate::steps;
 
 /// A program of the distribution.
 pub struct Tool {
-    /// What messages call it.
+    /// Its name in messages.
     pub name: &'static str,
     /// The Debian packages that bring it.
     pub packages: &'static [&'static str],
@@ -20,7 +20,7 @@ pub struct Tool {
     pub present: fn() -> bool,
 }
 
-/// What tests of `envoyfilter-manifests` talk to.
+/// The servers and tools of the tests of `envoyfilter-manifests`.
 pub const TESTED_WITH: [Tool; 3] = [
     Tool {
         name: "Prometheus and promtool",
@@ -86,7 +86,7 @@ fn install(packages: &[&str]) -> Result<()> {
         );
     }
     update()?;
-    // `--no-remove`: never take away what the user has to make room for ours.
+    // `--no-remove`: never remove a package of the user for one of ours.
     let options = ["install", "-y", "--no-install-recommends", "--no-remove"];
     capture(apt_get().args(options).args(packages))?;
     Ok(())
@@ -102,7 +102,7 @@ fn update() -> Result<()> {
     Ok(())
 }
 
-/// `apt-get` that asks nothing, as root. Through `env`, because sudo drops variables.
+/// `apt-get` without questions, as root. Through `env`, because sudo drops variables.
 fn apt_get() -> Command {
     let words = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
     if is_root() {

@@ -19,7 +19,7 @@ pub fn cargo(subcommand: &str) -> Command {
 }
 
 /// Whether the `cargo run` that started us set this variable. Some build
-/// scripts watch these, and would rebuild each time that we are in between.
+/// scripts watch these, and would rebuild each time that cargo is started by this program.
 fn is_left_by_cargo_run(name: &str) -> bool {
     name.starts_with("CARGO_PKG_")
         || name.starts_with("CARGO_MANIFEST_")

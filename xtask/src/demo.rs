@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: podinfo calls podinfo through two real sidecars, and their metrics pages tell of it.
-//! Not here: how a page is shown, see `show`; what has to be on it, see `check`; when to end, see `stop`.
+//! `cargo xtask demo`: podinfo calls podinfo through two real sidecars, and their metrics pages are shown and checked.
+//! Not here: how a page is shown, see `show`; what has to be on it, see `check`; when it stops, see `stop`.
 
 mod check;
 mod show;
@@ -21,7 +21,7 @@ use crate::{envoy, module, paths, setup, steps};
 use check::Check;
 use stop::Stop;
 
-/// What one can ask of the demo.
+/// The options of the demo.
 #[derive(clap::Args)]
 pub struct DemoOptions {
     /// Leave everything running until Ctrl-C
@@ -35,9 +35,9 @@ const REQUESTS: u32 = 10;
 /// Where Istio's sidecars serve `/stats/prometheus`.
 const METRICS_PORT: u16 = 15090;
 
-/// What a reader calls the inbound sidecar.
+/// The inbound sidecar in the output.
 const APPLICATIONS: &str = "the application's sidecar";
-/// What a reader calls the outbound sidecar.
+/// The outbound sidecar in the output.
 const CLIENTS: &str = "the client's sidecar";
 
 /// Runs the demo.
@@ -72,7 +72,7 @@ pub fn run(options: &DemoOptions) -> Result<()> {
 /// One sidecar and what it reported.
 struct SidecarReport {
     reporter: Reporter,
-    /// What a reader calls it.
+    /// Its name in the output.
     sidecar: &'static str,
     address: String,
     page: Page,
@@ -97,14 +97,14 @@ fn prepare() -> Result<()> {
     setup::run(&envoys)?;
     let started = Instant::now();
     module::build(&Toolchain::ensure_silently()?, Verbosity::Normal)?;
-    // Not `paths::module()`: a variable may name another one, and that is what will be shown.
+    // Not `paths::module()`: the module that runs may be another one, named by a variable.
     let module = paths::shown(&harness::install::module()?);
     let seconds = started.elapsed().as_secs_f32();
     steps::present(&format!("{module} ({seconds:.1} s)"));
     Ok(())
 }
 
-/// Where the demo plays: its steps can be interrupted, and then leave nothing running.
+/// The steps of the demo: each can be interrupted, and then leaves nothing running.
 struct Session {
     runtime: Runtime,
     stop: Stop,
@@ -152,7 +152,7 @@ impl Session {
         })
     }
 
-    /// Waits until someone wants an end.
+    /// Waits until the demo is to stop.
     fn wait(&mut self) {
         self.runtime.block_on(self.stop.asked_or_left());
     }
@@ -174,7 +174,7 @@ impl Session {
     }
 }
 
-/// Holds the metrics port at an address until Envoy takes it; if that is not to be had, the next free port, and says so.
+/// Reserves the metrics port at an address for Envoy; if it is not free, the next free port, with a message.
 fn metrics_port(address: Ipv4Addr) -> Result<TcpListener> {
     let refused = match TcpListener::bind((address, METRICS_PORT)) {
         Ok(port) => return Ok(port),

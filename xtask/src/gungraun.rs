@@ -1,4 +1,4 @@
-//! `gungraun-runner`, which starts the benchmarks under valgrind and reads what that counted.
+//! `gungraun-runner`, which runs the benchmarks under valgrind and evaluates its counts.
 //! Not here: where the benchmarks look for it, which is in `.cargo/config.toml`.
 
 use std::fs;

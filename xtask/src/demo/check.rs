@@ -1,4 +1,4 @@
-//! What has to come out of the demo: the series that Istio's own proxy would report.
+//! The expected result of the demo: the series that Istio's own proxy would report.
 
 use anyhow::{Result, ensure};
 use harness::page::Sample;
@@ -13,14 +13,14 @@ pub const REQUESTS_TOTAL: &str = "istio_requests_total";
 /// The histogram of durations, without a suffix.
 pub const DURATION: &str = "istio_request_duration_milliseconds";
 
-/// How the headers begin that are only for the other sidecar.
+/// The prefix of the headers of the metadata exchange.
 const PEER_HEADERS: &str = "x-envoy-peer-metadata";
 
-/// Something that was looked at.
+/// One check.
 pub struct Check {
-    /// What should be so.
+    /// What should hold.
     pub claim: String,
-    /// Whether it is; the error says what is there instead.
+    /// Whether it holds; the error has what was found instead.
     pub result: Result<()>,
 }
 
@@ -53,7 +53,7 @@ pub fn report(report: &SidecarReport) -> Vec<Check> {
         .collect()
 }
 
-/// What the application and the client see of the conversation between their sidecars: nothing.
+/// The application and the client must not see the metadata exchange between their sidecars.
 pub fn exchange(mesh: &Mesh, responses: &[Response]) -> [Check; 2] {
     let requests = mesh.app.requests();
     let headers = requests.iter().map(|request| &request.headers);
@@ -101,7 +101,7 @@ fn expected(label: Label, reporter: Reporter) -> &'static str {
         L::RequestProtocol => "http",
         L::ResponseFlags => "-",
         L::ConnectionSecurityPolicy if reporter == Reporter::Destination => "mutual_tls",
-        // The sidecar that calls does not know what the other one insists on.
+        // Outbound, the policy is that of the other sidecar, which is not known here.
         L::ConnectionSecurityPolicy | L::SourceVersion | L::DestinationVersion => "unknown",
         L::ResponseCode => "200",
         L::GrpcResponseStatus => "",

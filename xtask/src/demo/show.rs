@@ -17,12 +17,12 @@ const INDENT: usize = 27;
 /// Labels that belong together.
 struct Group {
     title: &'static str,
-    /// What their names begin with, said once.
+    /// The common prefix of their names, which is shown once.
     prefix: &'static str,
     labels: &'static [Label],
 }
 
-/// Who called whom, for what, and how it went. `reporter` stands above them.
+/// Source, destination, service, request, response and security. `reporter` is shown above them.
 const GROUPS: [Group; 6] = [
     Group {
         title: "from",
@@ -98,7 +98,7 @@ pub fn report(report: &SidecarReport) {
     print_durations(report);
 }
 
-/// One line, and a second one with what is wrong.
+/// One line, and for a failure a second one with the error.
 pub fn check(check: &Check) {
     match &check.result {
         Ok(()) => println!("  {}  {}", style("✓").green(), check.claim),
@@ -106,7 +106,7 @@ pub fn check(check: &Check) {
     }
 }
 
-/// What one can type while the demo is kept running.
+/// Commands to try while the demo is kept running.
 pub fn curl_lines(mesh: &Mesh) {
     let page = |address| format!("curl -s {address}/stats/prometheus | grep istio_");
     let lines = [
@@ -207,8 +207,7 @@ struct Column {
     count: String,
 }
 
-/// The buckets, but for those that say the same as their neighbours: of those that hold everything, only the first two
-/// and the last.
+/// The buckets without repetitions: of those that hold all requests, only the first two and the last.
 fn columns(buckets: &[&Sample]) -> Vec<Column> {
     let Some((last, buckets)) = buckets.split_last() else {
         return Vec::new();

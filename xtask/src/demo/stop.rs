@@ -1,4 +1,4 @@
-//! When the demo has to end: a signal, or whoever started it is gone.
+//! When the demo has to stop: after a signal, or when the process that started it is gone.
 
 use std::fs;
 use std::future::pending;
@@ -9,8 +9,8 @@ use std::thread;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// Listens for the signals that end a program; from now on they no longer end this one by themselves, so that its
-/// children can be ended first.
+/// Listens for the signals that end a program; from then on they no longer terminate this one, so that it can
+/// stop its children first.
 pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
@@ -45,9 +45,9 @@ impl Stop {
     }
 }
 
-/// Waits until nobody holds the other end of standard input any more.
+/// Waits until the other end of standard input is closed.
 ///
-/// Only of a pipe. To read a terminal would stop us if we were in the background, and `/dev/null` ends at once.
+/// Only for a pipe: reading a terminal would suspend a process in the background, and `/dev/null` is at its end at once.
 async fn input_ends() {
     if !input_is_a_pipe() {
         return pending().await;
