@@ -1,5 +1,5 @@
 //! The files that one run produces: how they are rendered, printed and written.
-//! Not here: what is in them.
+//! Not here: their content.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Remembers which files of a directory are ours, so that the next run can replace them and remove what is obsolete.
+/// Lists the files of a directory that are ours, so that the next run can replace them and remove obsolete ones.
 const INDEX: &str = ".mixerless";
 
 /// All files of one run, sorted by path.
@@ -23,13 +23,13 @@ pub struct Bundle {
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where, relative to the output directory; always with `/`.
+    /// The path, relative to the output directory; always with `/`.
     pub path: String,
     /// Its text.
     pub text: String,
 }
 
-/// One YAML document: an object, and what a reader of the file should know about it.
+/// One YAML document: an object, and comments for readers of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     comment: String,
@@ -47,14 +47,14 @@ impl Document {
         }
     }
 
-    /// A comment inside: above the first line whose field starts like that, indented as it is.
+    /// A comment inside: above the first line with a field of that start, with the same indentation.
     #[must_use]
     pub fn note(mut self, field: &'static str, comment: impl Into<String>) -> Self {
         self.notes.push((field, comment.into()));
         self
     }
 
-    /// What it describes.
+    /// The object.
     pub fn object(&self) -> &Value {
         &self.object
     }
@@ -146,11 +146,11 @@ impl Bundle {
         stream
     }
 
-    /// Writes everything below a directory: first aside, then each file is moved into place. A file of an earlier run that
-    /// is not wanted any more goes, because a leftover would be applied with the rest. Files of others stay.
+    /// Writes all files below a directory: first to a temporary directory, then each is renamed. Obsolete files of an earlier
+    /// run are removed, because they would be applied with the rest. Other files stay.
     ///
     /// # Errors
-    /// When the directory cannot be written, or a file in the way was not made by this command.
+    /// When the directory cannot be written, or a file to be written exists and was not made by this command.
     pub fn write(&self, directory: &Path) -> Result<()> {
         let created = !directory.exists();
         let written = self.write_below(directory).with_context(|| {
@@ -160,7 +160,7 @@ impl Bundle {
             )
         });
         if written.is_err() && created {
-            // Nothing half-written. It was not there before, so whatever is in it is ours.
+            // No incomplete output. The directory did not exist before, so that everything in it is ours.
             let _ = fs::remove_dir_all(directory);
         }
         written
@@ -205,7 +205,7 @@ impl Bundle {
     }
 }
 
-/// What the last run left in a directory.
+/// The files of the last run in a directory.
 fn index(directory: &Path) -> Result<BTreeSet<String>> {
     match fs::read_to_string(directory.join(INDEX)) {
         Ok(names) => Ok(names
@@ -218,7 +218,7 @@ fn index(directory: &Path) -> Result<BTreeSet<String>> {
     }
 }
 
-/// Whether a name stays below the directory: the index is a file that anybody may have edited.
+/// Whether a name stays below the directory: the index is a file that may have been edited.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
@@ -228,7 +228,7 @@ fn remove(directory: &Path, path: &str) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    // Stays where somebody else's files are in it.
+    // Fails, and keeps the directory, if it has other files.
     let _ = fs::remove_dir(parent(&directory.join(path)));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `mixerless check`: reads a live `/stats/prometheus`, says what is wrong and how to mend it.
+//! `mixerless check`: finds the faults of a live `/stats/prometheus`, with a remedy for each.
 
 mod address;
 mod faults;
@@ -19,21 +19,21 @@ pub use self::finding::{Fault, Finding};
 pub use self::page::ScrapedPage;
 pub use self::report::{ProxyReport, Reports};
 
-/// What one can say to `mixerless check`.
+/// The options of `mixerless check`.
 #[derive(Args, Clone, Debug)]
 pub struct CheckOptions {
     /// Proxies: HOST, HOST:PORT or a URL [port 15090 and path /stats/prometheus are assumed]
     #[arg(value_name = "URL", required = true)]
     pub urls: Vec<String>,
-    /// How to say it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
-    /// The module's configuration, as given to `manifests`: its own labels and its limit of series are then known
+    /// The module's configuration, as given to `manifests`: its labels and its limit of series are then known
     #[arg(long, value_name = "FILE")]
     pub plugin_config: Option<PathBuf>,
 }
 
-/// How to say it.
+/// The format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people
@@ -42,10 +42,10 @@ pub enum Output {
     Json,
 }
 
-/// Looks at each proxy.
+/// Checks each proxy.
 ///
 /// # Errors
-/// When what was asked makes no sense; a proxy that does not answer is a finding.
+/// When an option is wrong; a proxy that does not answer is a finding.
 pub async fn check(options: &CheckOptions) -> Result<Reports> {
     crate::use_ring();
     let plugin = match &options.plugin_config {

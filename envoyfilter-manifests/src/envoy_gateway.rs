@@ -9,7 +9,7 @@ use crate::installation::Installation;
 use crate::module_source::ModuleSource;
 use crate::proxy::{node, stats_config};
 
-/// Adds the policy that brings the module in, and the bootstrap that takes its labels out of metric names.
+/// Adds the policy that attaches the module, and the bootstrap with the rules for its labels.
 pub fn add(bundle: &mut Bundle, installation: &Installation, gateway: &str) -> Result<()> {
     bundle.yaml(
         "envoy-gateway/envoy-extension-policy.yaml",

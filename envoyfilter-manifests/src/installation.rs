@@ -1,4 +1,4 @@
-//! Settings, checked and completed: what `mixerless manifests` is going to generate from.
+//! An installation: the settings of `mixerless manifests`, checked and with defaults filled in.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
@@ -9,24 +9,24 @@ use crate::module_source::{ModuleSource, sha256};
 use crate::plugin_config::PluginConfig;
 use crate::settings::{Method, Native, Settings, Target};
 
-/// Everything that the files depend on.
+/// Everything on which the generated files depend.
 #[derive(Clone, Debug)]
 pub struct Installation {
-    /// Where proxies get the module from.
+    /// The source from which proxies load the module.
     pub source: ModuleSource,
-    /// What they check: the manifest's digest for an image, the file's for a web server.
+    /// The checksum that they verify: the manifest's digest for an image, the file's for a web server.
     pub sha256: Option<String>,
     /// The secret with which Istio pulls the image.
     pub image_pull_secret: Option<String>,
     /// The module's configuration.
     pub plugin: PluginConfig,
-    /// What the proxies belong to, with what only they have.
+    /// The platform of the proxies, with its own settings.
     pub platform: Platform,
-    /// Where the resources of the mesh or the gateway live.
+    /// The namespace of the mesh's or the gateway's resources.
     pub namespace: String,
     /// The workload that is scaled and released by its metrics.
     pub workload: ScaledWorkload,
-    /// Where readers find Prometheus.
+    /// The URL of Prometheus for the readers.
     pub prometheus_url: String,
     /// How often it scrapes.
     pub scrape_interval: String,
@@ -34,16 +34,16 @@ pub struct Installation {
     pub cluster: String,
 }
 
-/// What the proxies belong to.
+/// The platform of the proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Platform {
     /// An Istio mesh.
     Istio {
         /// Its version.
         version: IstioVersion,
-        /// How the module gets in.
+        /// The resource that attaches the module.
         method: Method,
-        /// What becomes of native metrics.
+        /// Whether native metrics stay on.
         native: Native,
     },
     /// Envoy Gateway.
@@ -53,7 +53,7 @@ pub enum Platform {
     },
     /// An Envoy with a bootstrap file.
     Envoy {
-        /// Where Prometheus finds the proxies.
+        /// The addresses of the proxies for Prometheus.
         scrape_targets: Vec<String>,
     },
 }
@@ -67,15 +67,15 @@ pub struct ScaledWorkload {
     pub namespace: String,
     /// Its service's port.
     pub port: u16,
-    /// What one pod is meant to serve.
+    /// The target load of one pod.
     pub requests_per_second: u32,
 }
 
 impl Installation {
-    /// Checks settings and fills in what they leave open.
+    /// Checks settings and fills in defaults.
     ///
     /// # Errors
-    /// On the first setting that is wrong, or does not fit the others; the error names it and says what to do.
+    /// On the first setting that is wrong or contradicts another; the error names it and has an instruction.
     pub fn new(settings: &Settings) -> Result<Self> {
         let platform = platform(settings)?;
         let source = source(settings, &platform)?;
@@ -262,7 +262,7 @@ fn workload(settings: &Settings) -> Result<ScaledWorkload> {
     })
 }
 
-/// A name that Kubernetes takes; it also goes into queries, where a quote would do harm.
+/// A valid Kubernetes name. It is also put into queries, so that it must not contain quotes.
 fn name(flag: &str, given: Option<&str>, otherwise: &str) -> Result<String> {
     let name = given.unwrap_or(otherwise);
     let inside = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');

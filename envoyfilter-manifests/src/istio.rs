@@ -52,8 +52,8 @@ pub fn add(
 
 /// The module's configuration for one direction of an Istio proxy.
 ///
-/// Only a sidecar's own application may name a service by the `:authority` header. Inbound and at a gateway the header is
-/// a client's, who could make up services.
+/// Only a sidecar's own application may name a service by the `:authority` header. Inbound and at a gateway a client
+/// chooses the header, and could invent services.
 fn plugin_config(installation: &Installation, direction: DirectionSetting) -> Result<PluginConfig> {
     let config = installation.plugin.in_direction(direction)?;
     match direction {

@@ -13,7 +13,7 @@ pub struct IstioVersion {
 }
 
 impl IstioVersion {
-    /// What is assumed without a word.
+    /// The version without a setting.
     pub const DEFAULT: Self = Self::new(1, 30);
     /// The oldest whose agent pulls `oci://`.
     pub const OLDEST: Self = Self::new(1, 12);
@@ -27,8 +27,8 @@ impl IstioVersion {
         self < Self::new(1, 18)
     }
 
-    /// Whether a `WasmPlugin` can be restricted to a direction (its field `match`). Older ones drop the field without a
-    /// word, and apply the resource to every listener.
+    /// Whether a `WasmPlugin` can be restricted to a direction (its field `match`). Older versions ignore the field,
+    /// and apply the resource to every listener.
     pub fn has_traffic_selectors(self) -> bool {
         self >= Self::new(1, 16)
     }

@@ -1,12 +1,12 @@
-//! Brings the module into a mesh, configures what reads its metrics, and says what is wrong.
+//! Attaches the module to a mesh, configures the readers of its metrics, and finds faults.
 //!
 //! | command | module |
 //! |---|---|
 //! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files |
 //! | `mixerless push` | [`push`]: the module as an OCI image |
-//! | `mixerless check` | [`check`]: a live `/stats/prometheus`, read with a doctor's eye |
+//! | `mixerless check` | [`check`]: the faults of a live `/stats/prometheus` |
 //!
-//! What the module itself does is not here: labels, metric names and tag rules come from `stats-core`.
+//! Not here: what the module does. Labels, metric names and tag rules come from `stats-core`.
 
 pub mod bundle;
 pub mod check;
@@ -23,8 +23,8 @@ pub mod settings;
 
 mod envoy_gateway;
 
-/// TLS by ring, for the process: whoever set up another before keeps it.
+/// Makes ring the process's TLS provider, unless there is one already.
 fn use_ring() {
-    // Fails only where that has been done.
+    // Fails only if there is a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -10,7 +10,7 @@ use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::settings::Settings;
 use envoyfilter_manifests::{manifests, push};
 
-/// Istio's metrics from a Wasm module: bring it into the mesh, push it, find out what is wrong
+/// Istio's metrics from a Wasm module: attach it to a mesh, push it, check its metrics
 #[derive(Parser)]
 #[command(name = "mixerless", version)]
 struct Cli {
@@ -20,11 +20,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write what a mesh needs, and what reads its metrics
+    /// Write the resources of a mesh, and the configuration of the readers of its metrics
     Manifests(Box<ManifestsOptions>),
     /// Push the module to an OCI registry; prints settings for `manifests`
     Push(push::PushOptions),
-    /// Say what is wrong with a proxy's metrics. Exit status: 0 all is well, 1 something is wrong, 2 not checked
+    /// Find faults in a proxy's metrics. Exit status: 0 no faults, 1 faults, 2 not checked
     Check(check::CheckOptions),
 }
 

@@ -28,7 +28,7 @@ pub fn generate(installation: &Installation) -> Result<Bundle> {
     Ok(bundle)
 }
 
-/// The pieces for an Envoy with a bootstrap file, and one file in which they stand together.
+/// The pieces for an Envoy with a bootstrap file, and one file with all of them.
 fn envoy(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
     let filter = inbound_filter(installation)?;
     bundle.yaml(

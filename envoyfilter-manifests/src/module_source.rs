@@ -1,10 +1,10 @@
-//! Where proxies get the module from: an OCI image, a web server, or a file of theirs.
+//! The source of the module for proxies: an OCI image, a web server, or a file in their own file system.
 
 use std::fmt;
 
 use anyhow::{Result, bail, ensure};
 
-/// Where the module is.
+/// The source of the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModuleSource {
     /// An OCI image.
@@ -27,7 +27,7 @@ pub enum ModuleSource {
 }
 
 impl ModuleSource {
-    /// Reads `oci://…`, `https://…`, `file:///…` or an absolute path.
+    /// Parses `oci://…`, `https://…`, `file:///…` or an absolute path.
     ///
     /// # Errors
     /// When it is none of these, or an image without a tag.
@@ -51,7 +51,7 @@ impl ModuleSource {
         })
     }
 
-    /// The address with its scheme, as Istio takes it.
+    /// The address with its scheme, in Istio's form.
     pub fn url(&self) -> String {
         match self {
             Self::Oci { reference, .. } => format!("oci://{reference}"),
@@ -99,7 +99,7 @@ fn parse_image(reference: &str) -> Result<ModuleSource> {
 /// Checks a sha256 in hexadecimal.
 ///
 /// # Errors
-/// When it is none; the error names the flag.
+/// When it is not one; the error names the flag.
 pub fn sha256(flag: &str, text: &str) -> Result<String> {
     let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
     ensure!(

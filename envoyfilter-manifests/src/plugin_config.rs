@@ -1,5 +1,5 @@
-//! The module's own configuration, as far as others depend on it: which labels it can emit, how its metrics' names begin.
-//! What it means is decided in `stats_core::config`, which also judges it here.
+//! The module's own configuration, as far as manifests depend on it: the labels that it can emit, the prefix of its metrics.
+//! `stats_core::config` defines its meaning and checks it here too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,15 +15,15 @@ use stats_core::peer::unknown::UnknownReason;
 /// A configuration that the module accepts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PluginConfig {
-    /// As it was written, which is how it is passed on.
+    /// As it was written, and as it is passed on.
     fields: Map<String, Value>,
-    /// As the module understands it.
+    /// As the module parses it.
     config: Config,
     warnings: Vec<String>,
 }
 
 impl PluginConfig {
-    /// Takes a configuration, or reads the file that the setting names.
+    /// Uses a configuration, or reads the file that the setting names.
     ///
     /// # Errors
     /// When there is no such file, or the module would refuse what is in it.
@@ -52,7 +52,7 @@ impl PluginConfig {
         }
     }
 
-    /// Takes a configuration.
+    /// Checks a configuration.
     ///
     /// # Errors
     /// When the module would refuse it.
@@ -67,7 +67,7 @@ impl PluginConfig {
         })
     }
 
-    /// The same, and a field that it does not set itself, in neither of its spellings.
+    /// The same configuration with one more field, unless it sets that field itself in one of the two spellings.
     ///
     /// # Errors
     /// When the module would refuse the field.
@@ -89,8 +89,8 @@ impl PluginConfig {
 
     /// Every label that it can emit: the standard ones, then its own by name.
     ///
-    /// Standard ones stay in also where the configuration removes them: a rule for a label that never comes costs
-    /// nothing, and a label that comes without a rule ends up in the metric's name.
+    /// Standard labels are listed also where the configuration removes them: an unused rule costs nothing, and a label
+    /// without a rule stays in the metric's name.
     pub fn labels(&self) -> Vec<String> {
         let mut labels: Vec<String> = LABELS.iter().map(|&label| label.to_owned()).collect();
         labels.extend(self.custom_labels());
@@ -116,17 +116,17 @@ impl PluginConfig {
         labels
     }
 
-    /// How the names of its metrics begin: `istio_`.
+    /// The prefix of its metrics' names: `istio_`.
     pub fn prefix(&self) -> String {
         format!("{}_", self.config.metrics.stat_prefix)
     }
 
-    /// The most label sets that it keeps apart.
+    /// The limit of label sets with series of their own.
     pub fn max_series(&self) -> usize {
         self.config.metrics.max_series
     }
 
-    /// What the module would warn of, a line each.
+    /// The warnings of the module, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -136,7 +136,7 @@ impl PluginConfig {
         Value::Object(self.fields.clone())
     }
 
-    /// As text, for where the proxy's configuration has it as a string.
+    /// As text, because the proxy's configuration has it as a string.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(&self.fields).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What stands in a proxy's own configuration, whoever writes it there: filter, tag rules, bootstrap.
+//! Parts of a proxy's own configuration: filter, tag rules, bootstrap.
 
 mod bootstrap;
 mod filter;

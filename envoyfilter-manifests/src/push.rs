@@ -17,10 +17,10 @@ use sha2::{Digest, Sha256};
 use self::image::Image;
 use self::registry::ImageRegistry;
 
-/// What one can say to `mixerless push`.
+/// The options of `mixerless push`.
 #[derive(Args, Clone, Debug)]
 pub struct PushOptions {
-    /// Where to: REGISTRY/REPOSITORY:TAG
+    /// Destination: REGISTRY/REPOSITORY:TAG
     #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
     pub to: String,
     /// The module
@@ -29,7 +29,7 @@ pub struct PushOptions {
     /// The form of the image; Istio and Envoy Gateway take both
     #[arg(long, value_enum, default_value_t = Form::Image)]
     pub form: Form,
-    /// Speak HTTP without TLS to the registry; to one on this machine that is done unasked
+    /// Use HTTP without TLS; the default for a registry on this machine
     #[arg(long)]
     pub plain_http: bool,
     /// Annotation: where the module's source code is
@@ -49,20 +49,20 @@ pub struct PushOptions {
 /// The form of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Form {
-    /// As a container image has it: one tar+gzip layer with plugin.wasm in it
+    /// Like a container image: one tar+gzip layer with plugin.wasm in it
     Image,
-    /// As an artifact: a layer for its configuration and one for the module as it is
+    /// As an artifact: one layer for the configuration and one for the unpacked module
     Artifact,
 }
 
-/// What was pushed. Shown, it is a settings file for `mixerless manifests`.
+/// The pushed image. Its `Display` is a settings file for `mixerless manifests`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
     /// `REGISTRY/REPOSITORY@sha256:…`
     pub reference: String,
-    /// The digest of the manifest in hexadecimal: what Istio checks for `oci://`.
+    /// The digest of the manifest in hexadecimal, which Istio verifies for `oci://`.
     pub sha256: String,
-    /// That of the module: what Istio checks for `https://`.
+    /// That of the module, which Istio verifies for `https://`.
     pub module_sha256: String,
 }
 
@@ -81,8 +81,8 @@ impl fmt::Display for Pushed {
 /// Pushes the module.
 ///
 /// # Errors
-/// When the reference or the file is not what it should be, or the registry does not take the image. Before the last step,
-/// the manifest, nothing can be pulled that could not be pulled before.
+/// When the reference or the file is wrong, or the registry refuses the image. The manifest is pushed last, so that after a
+/// failure no incomplete image can be pulled.
 pub async fn push(options: &PushOptions) -> Result<Pushed> {
     let to = reference(&options.to)?;
     let module = module(&options.file)?;

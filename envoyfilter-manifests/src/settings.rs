@@ -1,5 +1,5 @@
-//! What one can say to `mixerless manifests`: as flags, or by the same names in a settings file.
-//! Not here: what follows from it, and which of it fits together ([`crate::installation`]).
+//! The settings of `mixerless manifests`: flags, or the same names in a settings file.
+//! Not here: defaults and checks, see [`crate::installation`].
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    // Given as text, because as documentation it would be made links of.
+    // As `help` and not as documentation, where the addresses would become links.
     #[expect(missing_docs, reason = "see `help`")]
     #[arg(
         long,
@@ -22,7 +22,7 @@ pub struct Settings {
                 container"
     )]
     pub image: Option<String>,
-    /// What proxies check: sha256 of the image's manifest for `oci:`, of the file for `https:`; `push` prints both
+    /// Checksum that proxies verify: sha256 of the image's manifest for `oci:`, of the file for `https:`; `push` prints both
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<String>,
     /// Secret (kubernetes.io/dockerconfigjson) with which Istio pulls the image; not with `--method envoy-filter`
@@ -31,19 +31,19 @@ pub struct Settings {
     /// The module's own configuration: a JSON or YAML file (in the settings file: the configuration itself, or a path)
     #[arg(long, value_name = "FILE", value_parser = file_name)]
     pub plugin_config: Option<Value>,
-    /// What the proxies belong to [default: istio]
+    /// Platform of the proxies [default: istio]
     #[arg(long, value_enum)]
     pub target: Option<Target>,
     /// Istio's version [default: 1.30]
     #[arg(long, value_name = "MAJOR.MINOR")]
     pub istio_version: Option<String>,
-    /// The Istio resource that brings the module in [default: envoy-filter]
+    /// The Istio resource that attaches the module [default: envoy-filter]
     #[arg(long, value_enum)]
     pub method: Option<Method>,
-    /// What becomes of Istio's native metrics [default: off]
+    /// Whether Istio's native metrics stay on [default: off]
     #[arg(long, value_enum)]
     pub native: Option<Native>,
-    /// What our metrics' names begin with when native ones stay on [default: mixerless]
+    /// Prefix of our metrics when native ones stay on [default: mixerless]
     #[arg(long, value_name = "WORD")]
     pub stat_prefix: Option<String>,
     /// Istio's root namespace; for Envoy Gateway, the namespace of the gateway [default: istio-system, or default]
@@ -61,10 +61,10 @@ pub struct Settings {
     /// The port of its service [default: 9898]
     #[arg(long, value_name = "PORT")]
     pub workload_port: Option<u16>,
-    /// Requests per second that one of its pods is meant to serve [default: 10]
+    /// Requests per second that one of its pods should serve [default: 10]
     #[arg(long, value_name = "NUMBER")]
     pub requests_per_second: Option<u32>,
-    /// Where Flagger, Kiali and the adapter find Prometheus [default: port 9090 of prometheus.istio-system]
+    /// URL of Prometheus for Flagger, Kiali and the adapter [default: port 9090 of prometheus.istio-system]
     #[arg(long, value_name = "URL")]
     pub prometheus_url: Option<String>,
     /// How often Prometheus scrapes a proxy [default: 15s]
@@ -79,7 +79,7 @@ pub struct Settings {
     pub cluster: Option<String>,
 }
 
-/// What the proxies belong to.
+/// The platform of the proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
@@ -87,11 +87,11 @@ pub enum Target {
     Istio,
     /// Envoy Gateway
     EnvoyGateway,
-    /// Nothing: an Envoy with a bootstrap file
+    /// An Envoy with a bootstrap file
     Envoy,
 }
 
-/// The Istio resource that brings the module in.
+/// The Istio resource that attaches the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
@@ -103,21 +103,21 @@ pub enum Method {
     TrafficExtension,
 }
 
-/// What becomes of Istio's native metrics.
+/// Whether Istio's native metrics stay on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Native {
-    /// Those that the module makes are turned off
+    /// Those that the module replaces are turned off
     Off,
     /// They stay; the module's get another prefix
     SideBySide,
 }
 
 impl Settings {
-    /// These flags, and what the file says where they are silent.
+    /// These flags, and the file's values for the others.
     ///
     /// # Errors
-    /// When the file cannot be read, is not YAML, or has a name or a value that there is not.
+    /// When the file cannot be read, is not YAML, or has an unknown name or value.
     pub fn with_file(self, file: &Path) -> Result<Self> {
         let name = file.display();
         let text =
@@ -147,8 +147,8 @@ impl Settings {
     }
 }
 
-/// A flag names a file; in a settings file, the configuration itself may stand instead.
-#[expect(clippy::unnecessary_wraps, reason = "clap wants a Result")]
+/// A flag names a file; a settings file may hold the configuration itself instead.
+#[expect(clippy::unnecessary_wraps, reason = "clap needs a Result")]
 fn file_name(text: &str) -> Result<Value, std::convert::Infallible> {
     Ok(Value::String(text.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Where a proxy's page is, and getting it.
+//! The address of a proxy's page, and fetching it.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Address(Url);
 
 impl Address {
-    /// Completes what is left out of a URL.
+    /// Parses a URL, with defaults for missing parts.
     pub fn parse(text: &str) -> Result<Self> {
         let (full, bare) = if text.contains("://") {
             (text.to_owned(), false)
@@ -32,7 +32,7 @@ impl Address {
             bail!("{text} is no address: write HOST, HOST:PORT or http://HOST:PORT{PATH}");
         }
         if bare && url.port().is_none() {
-            // Fails only for a URL without a host, and this one has one.
+            // Fails only for a URL without a host, which was refused above.
             let _ = url.set_port(Some(STATS_PORT));
         }
         if url.path() == "/" {
@@ -41,7 +41,7 @@ impl Address {
         Ok(Self(url))
     }
 
-    /// The page, or what is wrong with getting it.
+    /// The page, or the fault because of which it cannot be fetched.
     pub async fn fetch(&self) -> Result<String, Finding> {
         let get = async {
             let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
@@ -85,7 +85,7 @@ fn looks_like_metrics(text: &str) -> bool {
     text.trim().is_empty() || text.lines().any(|line| line.starts_with("# TYPE "))
 }
 
-/// The cause that a person can do something about stands last.
+/// The last source of an error, which is the cause that a user can fix.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -1,4 +1,4 @@
-//! What can be wrong with a page, why it likely is, and what to do. Unknown workloads are in [`unknown`].
+//! The faults of a page, with a probable cause and a remedy. Unknown workloads are in [`unknown`].
 
 mod unknown;
 
@@ -12,7 +12,7 @@ use super::page::{ScrapedPage, ScrapedSample};
 use crate::plugin_config::PluginConfig;
 use crate::readers::REQUIRED_BUCKETS;
 
-/// What a page should show.
+/// The expected content of a page.
 #[derive(Clone, Debug)]
 pub struct Expectations {
     labels: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Expectations {
 }
 
 impl Expectations {
-    /// What a module with that configuration should show.
+    /// The expectations for a module with that configuration.
     pub fn of(plugin: &PluginConfig) -> Self {
         Self {
             labels: plugin.labels(),
@@ -30,9 +30,9 @@ impl Expectations {
         }
     }
 
-    /// Everything that is wrong with a page.
+    /// All faults of a page.
     pub fn examine(&self, page: &ScrapedPage) -> Vec<Finding> {
-        // Without labels, the other questions have no answer.
+        // Without labels, the other faults cannot be found.
         if let Some(finding) = self.labels_in_names(page).or_else(|| self.no_metrics(page)) {
             return vec![finding];
         }
@@ -48,7 +48,7 @@ impl Expectations {
         .collect()
     }
 
-    /// Envoy writes `reporter=.=source;.;` as `reporter___source___` once nothing takes it out of the name.
+    /// Envoy writes `reporter=.=source;.;` as `reporter___source___` if no rule takes it out of the name.
     fn labels_in_names(&self, page: &ScrapedPage) -> Option<Finding> {
         let glued: BTreeSet<&str> = page
             .families
@@ -113,7 +113,7 @@ impl Expectations {
         ))
     }
 
-    /// Native metrics have the same names; a page with both declares each twice, or has a series twice.
+    /// Native metrics have the same names; a page with both declares each family twice, or has a series twice.
     fn made_twice(&self, page: &ScrapedPage) -> Option<Finding> {
         let declared = page
             .families
@@ -160,7 +160,7 @@ impl Expectations {
                 remedy,
             ));
         }
-        // In tenths, because what is stored are whole numbers.
+        // In tenths, to stay with whole numbers.
         (self.max_series > 0 && series * 10 >= self.max_series * 8).then(|| {
             Finding::new(
                 Fault::SeriesNearLimit,
@@ -205,7 +205,7 @@ impl Expectations {
         ))
     }
 
-    /// How many of certain requests are of another sort besides, and how many there are.
+    /// Among certain requests, the number of those that also match `which`, and the number of all.
     fn count(
         &self,
         page: &ScrapedPage,

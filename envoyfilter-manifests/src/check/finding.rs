@@ -1,22 +1,22 @@
-//! What kinds of fault there are, and one that was found. Not here: how it is found.
+//! The kinds of fault, and a finding. Not here: how faults are found, see [`faults`](super::faults).
 
 use serde::Serialize;
 
-/// A kind of fault; its name is what programs go by.
+/// A kind of fault; its name is stable, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// Nothing serves the page.
     NoStatsListener,
-    /// The module makes no metrics.
+    /// There are no metrics of the module.
     NoMetrics,
-    /// Labels stand in metric names.
+    /// Labels are in metric names.
     LabelsInNames,
-    /// Two make the same metrics.
+    /// Two extensions make the same metrics.
     MadeTwice,
-    /// The proxy does not know itself.
+    /// The proxy's own workload is unknown.
     UnknownSelf,
-    /// Peers are not known.
+    /// Peers are unknown.
     UnknownPeers,
     /// The limit of series was reached.
     SeriesOverLimit,
@@ -44,11 +44,11 @@ impl Fault {
 /// A fault that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which.
+    /// Its kind.
     pub fault: Fault,
-    /// What is wrong, and why it likely is.
+    /// The fault and its probable cause.
     pub problem: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 

@@ -1,11 +1,11 @@
-//! A Prometheus page, read so that what is wrong with it can be seen: duplicates stay, nothing is refused.
+//! A Prometheus page, parsed leniently so that its faults can be found: duplicates are kept, no line is an error.
 
 use std::collections::BTreeMap;
 
 /// A page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScrapedPage {
-    /// The names of the `# TYPE` lines, each as often as it stands there.
+    /// The names of the `# TYPE` lines, with repetitions.
     pub families: Vec<String>,
     /// The samples, in order.
     pub samples: Vec<ScrapedSample>,
@@ -23,7 +23,7 @@ pub struct ScrapedSample {
 }
 
 impl ScrapedPage {
-    /// Reads a page; a line that makes no sense is passed over.
+    /// Parses a page; malformed lines are skipped.
     pub fn parse(text: &str) -> Self {
         let mut page = Self::default();
         for line in text.lines() {
@@ -46,7 +46,7 @@ impl ScrapedPage {
 }
 
 impl ScrapedSample {
-    /// The value of a label; empty if it is not there, as in Prometheus.
+    /// The value of a label; empty if it is missing, as in Prometheus.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
@@ -74,7 +74,7 @@ impl ScrapedSample {
     }
 }
 
-/// A label's value up to its closing quote, and what comes behind that.
+/// A label's value up to its closing quote, and the rest of the text.
 fn unescape(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

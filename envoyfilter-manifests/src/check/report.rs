@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The result of a check, as text and as JSON.
 
 use std::fmt;
 
@@ -6,22 +6,22 @@ use serde::Serialize;
 
 use super::finding::Finding;
 
-/// What was found at one proxy.
+/// The findings at one proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProxyReport {
-    /// Where.
+    /// The address of the page.
     pub url: String,
-    /// What; nothing if all is well.
+    /// The findings; empty without faults.
     pub findings: Vec<Finding>,
 }
 
-/// What was found at each proxy.
+/// The findings at each proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Reports(pub Vec<ProxyReport>);
 
 impl Reports {
-    /// Whether nothing was found anywhere.
+    /// Whether there are no findings at all.
     pub fn all_well(&self) -> bool {
         self.0.iter().all(|report| report.findings.is_empty())
     }

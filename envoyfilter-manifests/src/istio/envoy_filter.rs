@@ -13,8 +13,8 @@ use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
 use crate::proxy::{Code, WASM_TYPE, wasm};
 
-/// An Envoy filter that lets everything pass: what stands in while there is no module, or when it cannot be had.
-const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
+/// An Envoy filter that lets every request pass, used until the module is loaded and when it cannot be loaded.
+const PASS_THROUGH: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
 /// The listeners to which a patch applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ enum PatchContext {
     Gateway,
 }
 
-/// What the module sees there. TCP comes as a second variant, with the network filter before `tcp_proxy`.
+/// The protocol of the traffic. TCP will be a second variant, with the network filter before `tcp_proxy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Traffic {
     Http,
@@ -36,7 +36,7 @@ const ALL: [(Traffic, PatchContext); 3] = [
     (Traffic::Http, PatchContext::Gateway),
 ];
 
-/// The files and what is in them.
+/// The files and their content.
 pub fn documents(installation: &Installation) -> Result<Vec<(String, Document)>> {
     let file = |(traffic, context): (Traffic, PatchContext)| {
         let what = format!("{}-{}", traffic.name(), context.name());
@@ -107,8 +107,8 @@ fn module(installation: &Installation, context: PatchContext, name: &str) -> Res
 fn insertion(traffic: Traffic, context: PatchContext, name: &str) -> Value {
     let discovery = json!({
         "config_source": { "ads": {}, "initial_fetch_timeout": "10s", "resource_api_version": "V3" },
-        "default_config": { "@type": NOTHING },
-        "type_urls": [WASM_TYPE, NOTHING],
+        "default_config": { "@type": PASS_THROUGH },
+        "type_urls": [WASM_TYPE, PASS_THROUGH],
     });
     json!({
         "applyTo": traffic.apply_to(),

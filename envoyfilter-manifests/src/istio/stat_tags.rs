@@ -1,4 +1,4 @@
-//! `extraStatTags`: Istio's way to say which labels get a rule in a proxy's bootstrap.
+//! `extraStatTags`: the labels for which Istio adds a rule to a proxy's bootstrap.
 
 use anyhow::Result;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::bundle::{Bundle, Document};
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
 
-/// Adds both ways to say it, unless there is nothing to say.
+/// Adds the mesh-wide setting and the pod annotation, unless no label needs a rule.
 pub fn add(bundle: &mut Bundle, installation: &Installation, version: IstioVersion) -> Result<()> {
     let labels: Vec<String> = if version.has_standard_stat_tags() {
         installation.plugin.custom_labels().into_iter().collect()

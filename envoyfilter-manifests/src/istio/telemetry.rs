@@ -1,4 +1,4 @@
-//! Turns off natively what the module makes: both at once would expose each series twice.
+//! Turns off the native metrics that the module replaces: with both, each series would exist twice.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::bundle::Document;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
 
-/// What Istio calls the metrics that the module makes. Its TCP metrics are not among them, so they stay on.
+/// Istio's names of the metrics that the module replaces. TCP metrics are not among them, so they stay on.
 fn metrics() -> impl Iterator<Item = &'static str> {
     let http = HttpMetric::ALL.into_iter().map(|metric| match metric {
         HttpMetric::RequestsTotal => "REQUEST_COUNT",

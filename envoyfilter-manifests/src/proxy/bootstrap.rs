@@ -1,4 +1,4 @@
-//! Pieces of a bootstrap file: who the proxy is, the listener for Prometheus, and all of it together.
+//! Pieces of a bootstrap file: the node, the listener for Prometheus, and the whole file.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub fn bootstrap(installation: &Installation, filter: &Value) -> Value {
     })
 }
 
-/// Who the proxy is: what it tells its peers, and half of every series' labels.
+/// The proxy's node: its own workload, which it also sends to peers.
 pub fn node(name: &str, namespace: &str, cluster: &str) -> Value {
     json!({
         "cluster": format!("{name}.{namespace}"),
@@ -43,7 +43,7 @@ pub fn node(name: &str, namespace: &str, cluster: &str) -> Value {
     })
 }
 
-/// The listener on :15090, which shows the world one page of the admin endpoint.
+/// The listener on :15090, which serves one page of the admin endpoint.
 pub fn stats_listener() -> Value {
     let route =
         json!({ "match": { "path": "/stats/prometheus" }, "route": { "cluster": ADMIN_CLUSTER } });
@@ -89,7 +89,7 @@ fn listener(name: &str, port: u16, route: &Value, filters: &[Value]) -> Value {
     })
 }
 
-/// The application, with the service that it is, as Istio puts it into a cluster's metadata.
+/// The application's cluster, with its service in the metadata, as Istio has it.
 fn application(workload: &ScaledWorkload) -> Value {
     let ScaledWorkload {
         name, namespace, ..

@@ -10,7 +10,7 @@ use crate::plugin_config::PluginConfig;
 /// The type of the filter's configuration.
 pub const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
-/// Where the virtual machine gets its code from.
+/// The source of the virtual machine's code.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Code {
     /// A file.
@@ -18,11 +18,11 @@ pub enum Code {
         /// Its path.
         path: String,
     },
-    /// Something that istio-agent fetches before Envoy sees this, leaving a local file in its place.
+    /// A URL that istio-agent fetches, and replaces with the path of a local file for Envoy.
     Agent {
         /// `oci://` or `https://`.
         url: String,
-        /// What the agent checks.
+        /// The checksum that the agent verifies.
         sha256: Option<String>,
     },
 }

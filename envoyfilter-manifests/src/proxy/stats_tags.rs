@@ -1,4 +1,4 @@
-//! The rules that take labels out of stat names: without one, its label stays in the metric's name.
+//! The rules that take labels out of stat names: a label without a rule stays in the metric's name.
 
 use serde_json::{Value, json};
 use stats_core::labels::stat_name::{BUILD_TAG_REGEXES, tag_regex};

@@ -1,4 +1,4 @@
-//! Who one is to a registry: what `docker login` left in the docker configuration (`$DOCKER_CONFIG`, else `~/.docker`).
+//! The credentials for a registry that `docker login` stored in the docker configuration (`$DOCKER_CONFIG`, else `~/.docker`).
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 use oci_client::secrets::RegistryAuth;
 
-/// The credentials for a registry; nobody in particular where there are none.
+/// The credentials for a registry; anonymous if there are none.
 pub fn credentials(registry: &str) -> Result<RegistryAuth> {
     let Some(config) = config()? else {
         return Ok(RegistryAuth::Anonymous);
     };
-    // Docker's own registry goes by another name there.
+    // Docker's own registry has another name there.
     let server = match registry {
         "docker.io" | "index.docker.io" => "https://index.docker.io/v1/",
         other => other,

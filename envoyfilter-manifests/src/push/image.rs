@@ -1,5 +1,5 @@
-//! An image in memory. The same module and annotations always give the same bytes, so the same digest: no dates, no
-//! owners, no order that could change.
+//! An image in memory. The same module and annotations always give the same bytes, so the same digest: it has no dates,
+//! no owners, and a fixed order.
 
 use std::io::Write as _;
 
@@ -18,7 +18,7 @@ use super::{Form, hex_sha256};
 const FILE: &str = "plugin.wasm";
 const WASM_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 const WASM_LAYER: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
-/// The interface that the module speaks.
+/// The version of the proxy-wasm ABI.
 const ABI: &str = "0.2.1";
 
 /// Layers, configuration and manifest.
@@ -55,7 +55,7 @@ impl Image {
         })
     }
 
-    /// What has to be in the registry before the manifest.
+    /// The blobs that must be in the registry before the manifest.
     pub fn blobs(&self) -> Vec<Blob> {
         let layers = self.layers.iter().map(|layer| &layer.data);
         layers
@@ -67,7 +67,7 @@ impl Image {
             .collect()
     }
 
-    /// How much that is.
+    /// The size of the blobs in bytes.
     pub fn size(&self) -> u64 {
         let layers: usize = self.layers.iter().map(|layer| layer.data.len()).sum();
         (layers + self.config.data.len()) as u64
@@ -87,7 +87,7 @@ fn container(module: &[u8]) -> Result<(Vec<ImageLayer>, Config)> {
         "os": "wasi",
         "rootfs": { "diff_ids": [format!("sha256:{}", hex_sha256(&tar))], "type": "layers" },
     });
-    // An encoder of this kind writes no date into its header.
+    // This encoder writes no date into its header.
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&tar)?;
     let layer = ImageLayer::new(gzip.finish()?, IMAGE_LAYER_GZIP_MEDIA_TYPE.to_owned(), None);

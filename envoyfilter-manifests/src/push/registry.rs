@@ -11,7 +11,7 @@ use super::credentials::credentials;
 use super::hex_sha256;
 use super::image::Blob;
 
-/// Where an image goes.
+/// The destination of an image.
 pub struct ImageRegistry {
     client: Client,
     to: Reference,
@@ -19,7 +19,7 @@ pub struct ImageRegistry {
 }
 
 impl ImageRegistry {
-    /// Does not talk to it yet.
+    /// Prepares a client, without a request.
     pub fn new(to: &Reference, plain_http: bool) -> Result<Self> {
         crate::use_ring();
         let registry = to.resolve_registry().to_owned();
@@ -38,7 +38,7 @@ impl ImageRegistry {
         })
     }
 
-    /// Finds out early whether the registry is there, and whether it knows us.
+    /// Checks early that the registry answers and accepts the credentials.
     pub async fn log_in(&self) -> Result<()> {
         self.client
             .store_auth_if_needed(self.to.resolve_registry(), &self.auth)
@@ -63,7 +63,7 @@ impl ImageRegistry {
         Ok(())
     }
 
-    /// Stores the manifest, which makes the image: now it can be pulled. Returns its digest in hexadecimal.
+    /// Stores the manifest, after which the image can be pulled. Returns its digest in hexadecimal.
     pub async fn push_manifest(&self, manifest: Vec<u8>) -> Result<String> {
         let sha256 = hex_sha256(&manifest);
         let kind = OCI_IMAGE_MEDIA_TYPE.parse().context(OCI_IMAGE_MEDIA_TYPE)?;
@@ -107,7 +107,7 @@ impl ImageRegistry {
     }
 }
 
-/// Registries on this machine have no certificate that anybody would trust.
+/// Registries on this machine usually have no trusted certificate.
 fn is_local(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")

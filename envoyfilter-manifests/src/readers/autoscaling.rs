@@ -1,4 +1,4 @@
-//! Scaling on requests per second: rules for prometheus-adapter, and an autoscaler that asks it.
+//! Scaling on requests per second: rules for prometheus-adapter, and an autoscaler that queries it.
 
 use serde_json::{Value, json};
 use stats_core::labels::Label;

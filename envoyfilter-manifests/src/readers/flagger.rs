@@ -9,7 +9,7 @@ use crate::installation::Installation;
 const SUCCESS_RATE: &str = "mixerless-success-rate";
 const DURATION: &str = "mixerless-request-duration";
 
-/// How Flagger asks; it fills in what stands in double braces.
+/// The queries of Flagger, which replaces the parts in double braces.
 pub fn metric_templates(installation: &Installation) -> [Document; 2] {
     let canary = Selection::served().to_workload("{{ namespace }}", "{{ target }}");
     let queries = Queries::of(installation);

@@ -48,7 +48,7 @@ fn panels(queries: &Queries) -> Vec<Value> {
         .collect()
 }
 
-/// What a workload serves, and asks of others.
+/// The inbound and outbound requests of a workload.
 fn traffic(queries: &Queries) -> [Panel; 7] {
     let served = Selection::served().to_workload("$namespace", "$workload");
     let called = Selection::called()
@@ -82,7 +82,7 @@ fn traffic(queries: &Queries) -> [Panel; 7] {
     ]
 }
 
-/// Whether the others can be believed.
+/// Whether the metrics can be trusted.
 fn trust(queries: &Queries) -> [Panel; 2] {
     let unknown = Selection::served()
         .to_workload("$namespace", "$workload")
@@ -120,7 +120,7 @@ impl Panel {
         self
     }
 
-    /// Two stand in a row.
+    /// Two panels in a row.
     fn to_value(&self, at: usize) -> Value {
         let target = |((query, legend), id): (&(String, &str), char)| -> Value {
             json!({ "datasource": datasource(), "expr": query, "legendFormat": legend, "refId": id.to_string() })

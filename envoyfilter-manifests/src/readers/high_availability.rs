@@ -1,5 +1,5 @@
-//! More than one Prometheus: a pair that scrapes the same, Thanos to see them as one and to keep the past in an object
-//! store. Each piece can lose a pod without anybody who looks noticing.
+//! More than one Prometheus: a pair that scrapes the same targets, and Thanos, which shows them as one and keeps old blocks
+//! in an object store. Each piece can lose a pod without a gap in queries.
 
 mod objects;
 
@@ -13,11 +13,11 @@ use crate::installation::{Installation, Platform};
 
 const PROMETHEUS: &str = "prom/prometheus:v3.5.0";
 const THANOS: &str = "thanosio/thanos:v0.39.2";
-/// The external label by which two copies of a series are known as one.
+/// The external label in which two copies of a series differ.
 const REPLICA: &str = "replica";
 const GRPC: u16 = 10901;
 const HTTP: u16 = 10902;
-/// What Prometheus itself listens on, and what `thanos-query` answers in its stead.
+/// The port of Prometheus, and of `thanos-query` in its place.
 const PROMETHEUS_PORT: u16 = 9090;
 const OBJECT_STORE: &str = "thanos-object-store";
 
@@ -89,7 +89,7 @@ impl Layout {
         )
     }
 
-    /// `$(POD_NAME)` is filled in by the sidecar's reloader: the two differ in nothing else.
+    /// `$(POD_NAME)` is filled in by the sidecar's reloader: otherwise the two are equal.
     fn config(&self, installation: &Installation) -> Result<Document> {
         let labels = json!({ "cluster": installation.cluster, REPLICA: "$(POD_NAME)" });
         let mut config = prometheus::value(installation, &labels);
@@ -222,7 +222,7 @@ impl Layout {
         )
     }
 
-    /// Without an address of its own: its name resolves to the pods, which are all to be asked.
+    /// A service without an address of its own: its name resolves to all pods, because all are queried.
     fn headless(&self, name: &str, pods: &str) -> Document {
         Document::new(
             "",

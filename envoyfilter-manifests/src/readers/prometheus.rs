@@ -1,4 +1,4 @@
-//! Prometheus' configuration: where the proxies are, and what is kept of what they say.
+//! Prometheus' configuration: the proxies, and which of their metrics are kept.
 
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ fn pods(installation: &Installation, job: &str, relabel: &[Value]) -> Value {
     })
 }
 
-/// The page in which Istio's agent merges everything of a pod.
+/// The page in which Istio's agent merges all metrics of a pod.
 fn merged(installation: &Installation) -> Value {
     let annotation = |name: &str| format!("__meta_kubernetes_pod_annotation_prometheus_io_{name}");
     let mut relabel = vec![

@@ -1,5 +1,5 @@
-//! The questions that every reader asks, in `PromQL`. Each is asked in these words only, so that the canary, the autoscaler,
-//! the recording rules and the dashboard cannot disagree.
+//! The queries of all readers, in `PromQL`. Each exists once, so that the canary, the autoscaler, the recording rules and the
+//! dashboard cannot disagree.
 
 use stats_core::labels::Label;
 use stats_core::labels::metrics::HttpMetric;
@@ -11,7 +11,7 @@ use crate::installation::Installation;
 pub const REQUIRED_BUCKETS: [&str; 9] =
     ["5", "10", "25", "50", "100", "250", "500", "1000", "5000"];
 
-/// gRPC answers 200 to nearly everything. These of its statuses are the server's fault: unknown, deadline exceeded,
+/// gRPC has status code 200 in nearly every response. These gRPC statuses are failures of the server: unknown, deadline exceeded,
 /// unimplemented, internal, unavailable, data loss.
 const FAILED_GRPC: &str = "2|4|12|13|14|15";
 
@@ -21,14 +21,14 @@ pub struct Queries {
     prefix: String,
 }
 
-/// Whose requests.
+/// A selection of requests by their labels.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     matchers: Vec<String>,
 }
 
 impl Queries {
-    /// Questions about the metrics of this installation.
+    /// Queries of the metrics of this installation.
     pub fn of(installation: &Installation) -> Self {
         Self {
             prefix: installation.plugin.prefix(),
@@ -40,7 +40,7 @@ impl Queries {
         format!("{}{}", self.prefix, metric.name())
     }
 
-    /// What the names begin with.
+    /// The prefix of the names.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -50,8 +50,8 @@ impl Queries {
         sum(by, &self.rate(HttpMetric::RequestsTotal, "", of, window))
     }
 
-    /// The share of requests that did not fail by the server's fault, in percent. No value means no traffic; where all
-    /// fail it is zero.
+    /// The share of requests without a failure of the server, in percent. Without traffic there is no value; where all
+    /// requests fail it is zero.
     pub fn success_rate(&self, by: &[Label], of: &Selection, window: &str) -> String {
         let good = of.clone().and("response_code", "!~", "5..").and(
             "grpc_response_status",
@@ -84,17 +84,17 @@ impl Queries {
 }
 
 impl Selection {
-    /// What the workloads themselves report of the requests that they serve.
+    /// Requests as the inbound sidecar of the destination reports them.
     pub fn served() -> Self {
         Self::default().and("reporter", "=", "destination")
     }
 
-    /// What the callers report.
+    /// Requests as the outbound sidecar of the source reports them.
     pub fn called() -> Self {
         Self::default().and("reporter", "=", "source")
     }
 
-    /// Only to this workload; either may be a variable of the reader.
+    /// Only requests to this workload; both may be variables of the reader.
     #[must_use]
     pub fn to_workload(self, namespace: &str, workload: &str) -> Self {
         self.and(Label::DestinationWorkloadNamespace.name(), "=", namespace)
@@ -108,7 +108,7 @@ impl Selection {
         self
     }
 
-    /// As it stands behind a metric's name.
+    /// The label matchers after a metric's name.
     pub fn to_promql(&self) -> String {
         if self.matchers.is_empty() {
             return String::new();
@@ -117,7 +117,7 @@ impl Selection {
     }
 }
 
-/// A sum over everything but these labels.
+/// A sum over all labels except these.
 pub fn sum(by: &[Label], of: &str) -> String {
     if by.is_empty() {
         return format!("sum({of})");

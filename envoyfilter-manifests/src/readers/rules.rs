@@ -13,7 +13,7 @@ use super::queries::{Queries, Selection, sum};
 use crate::bundle::Document;
 use crate::installation::Installation;
 
-/// What every aggregate keeps: who asked whom. Gone are pods, versions, principals, flags.
+/// The labels of every aggregate: source, destination and service, without pods, versions, principals and flags.
 const EDGE: [Label; 7] = [
     Reporter,
     SourceWorkload,
@@ -23,7 +23,7 @@ const EDGE: [Label; 7] = [
     DestinationServiceName,
     DestinationServiceNamespace,
 ];
-/// What a count of requests keeps besides.
+/// The further labels of request counts.
 const OUTCOME: [Label; 4] = [
     RequestProtocol,
     ResponseCode,

@@ -1,4 +1,4 @@
-//! The pieces for an Envoy of its own.
+//! The pieces for a bare Envoy.
 
 use std::fs;
 use std::process::Command;
@@ -79,7 +79,7 @@ async fn the_bootstrap_counts_requests_with_all_labels_and_shows_nothing_but_the
     }
 }
 
-/// Labels of one's own, and another prefix: the rules are made from the configuration that emits them.
+/// User-defined labels, and another prefix: the rules are made from the configuration that emits them.
 #[tokio::test]
 async fn labels_of_ones_own_come_out_of_the_names_too() {
     let config = json!({

@@ -1,4 +1,4 @@
-//! `mixerless check` finds what is wrong with a real Envoy, each fault staged in turn.
+//! `mixerless check` finds each fault in a real Envoy that has it.
 
 use std::process::Command;
 
@@ -86,7 +86,7 @@ async fn callers_from_outside_the_mesh_are_unknown_peers() {
     );
 }
 
-/// The module knows better, where it is asked to say.
+/// With `peer_unknown_reason`, the module adds its own reasons.
 #[tokio::test]
 async fn the_modules_own_reasons_are_passed_on_under_whatever_prefix() {
     let config = json!({ "peer_unknown_reason": true, "stat_prefix": "mesh" });
@@ -191,7 +191,7 @@ async fn series_near_the_limit_and_beyond_it_are_found() {
     );
 }
 
-/// No Envoy but Istio's has the native metrics; what matters is that another extension makes metrics of the same names.
+/// Only Istio's Envoy has the native metrics; here another extension makes metrics of the same names.
 #[tokio::test]
 async fn metrics_made_twice_are_found() {
     let proxy = BareEnvoy::start(|bootstrap| {
@@ -266,7 +266,7 @@ async fn people_get_words_and_what_makes_no_sense_is_an_error() {
     );
 }
 
-/// What `check --output json` finds; its exit status says whether that is something.
+/// The findings of `check --output json`; checks the exit status too.
 async fn check(address: &str, flags: &[&str]) -> Vec<Value> {
     let mut command: Command = mixerless();
     command

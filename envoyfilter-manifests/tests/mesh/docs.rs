@@ -1,4 +1,4 @@
-//! The pages in `docs/`: their commands run, and what they name is there.
+//! The pages in `docs/`: their commands run, and what they name exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ const PAGES: [&str; 5] = [
 async fn the_commands_of_every_page_write_what_the_page_then_applies() {
     for page in PAGES {
         let directory = TempDir::new().unwrap();
-        // What `mixerless push` has left there.
+        // The output of `mixerless push`.
         let settings = format!("image: {IMAGE}\nsha256: {SHA256}\n");
         fs::write(directory.path().join("mixerless.yaml"), settings).unwrap();
 

@@ -1,4 +1,4 @@
-//! The whole output, as files in `snapshots/`, for the ways in which people set it up.
+//! The whole output, as files in `snapshots/`, for typical settings.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::support::{IMAGE, SHA256, manifests, mixerless, must, run, texts};
 
-/// Everything for Istio as it comes, with the module pinned.
+/// All defaults for Istio, with the module pinned.
 #[test]
 fn istio() {
     insta::assert_snapshot!(manifests(json!({ "image": IMAGE, "sha256": SHA256 })).stream());
 }
 
-/// What differs where everything about Istio's side is chosen otherwise.
+/// Another choice for every setting of Istio.
 #[test]
 fn wasm_plugin_side_by_side_with_labels_of_its_own() {
     let bundle = manifests(json!({
@@ -73,7 +73,7 @@ fn an_envoy_of_its_own() {
     insta::assert_snapshot!(bundle.only(&only).unwrap().stream());
 }
 
-/// By the command: files and stream hold the same, twice in a row, and settings may come from a file.
+/// With the command itself: files and stream are the same in two runs, with settings from a file.
 #[tokio::test]
 async fn files_and_stream_are_the_same_and_the_same_again() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
-//! What `mixerless` generates, pushes and finds, tried on the real thing: Envoy, a registry, Prometheus.
+//! What `mixerless` generates, pushes and finds, tested with a real Envoy, registry and Prometheus.
 //!
-//! The programs that these tests need come with `cargo xtask setup`; a test without its program fails and says so.
+//! The programs that these tests need come with `cargo xtask setup`; a test without its program fails with that instruction.
 
 #![allow(
     clippy::expect_used,

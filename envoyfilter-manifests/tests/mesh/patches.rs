@@ -1,5 +1,5 @@
-//! The generated `EnvoyFilter` patches, applied as istiod and its agent do, in the proxies of the demo pair: what is
-//! shipped is what is tested.
+//! The generated `EnvoyFilter` patches, applied as istiod and its agent do, in the proxies of the demo pair: the
+//! generated files are what is tested.
 
 use std::fs;
 use std::path::Path;
@@ -153,7 +153,7 @@ fn directions(value: &Value) -> Vec<String> {
     }
 }
 
-/// Nothing has been fetched when the time is up: requests pass, and the proxy is ready.
+/// The module is not fetched within the timeout: requests pass, and the proxy is ready.
 #[tokio::test]
 async fn without_a_module_requests_pass_uncounted() {
     let directory = TempDir::new().unwrap();
@@ -175,7 +175,7 @@ async fn without_a_module_requests_pass_uncounted() {
     assert!(page.series("istio_requests_total").is_empty());
 }
 
-/// A module that is none: the agent would have refused it, Envoy does as well, and requests pass all the same.
+/// A file that is not a module: the agent would refuse it, Envoy does too, and requests pass nevertheless.
 #[tokio::test]
 async fn with_a_broken_module_requests_pass_uncounted() {
     let directory = TempDir::new().unwrap();
@@ -239,14 +239,14 @@ fn patched_with(
     sidecar.roles(Roles::None).http_filter(filter)
 }
 
-/// The filter once istiod and the agent have done their part.
+/// The filter after the changes of istiod and the agent.
 fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -> Value {
     assert_eq!(
         filter["name"], extension["name"],
         "the filter asks for what the other patch adds"
     );
 
-    // What istio-agent does: it fetches the module, and puts a file where the address was.
+    // Like istio-agent, which fetches the module and replaces the address with a file.
     let code = &mut extension["typed_config"]["config"]["vm_config"]["code"];
     assert_eq!(
         *code,
@@ -257,7 +257,7 @@ fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -
     );
     *code = json!({ "local": { "filename": module } });
 
-    // What istiod does: it serves the extension. Here a file does.
+    // Like istiod, which serves the extension; here a file does.
     extension["@type"] = json!("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
     fs::write(ecds, json!({ "resources": [extension] }).to_string()).unwrap();
     let source = filter["config_discovery"]["config_source"]
@@ -268,11 +268,11 @@ fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -
     filter
 }
 
-/// The extension and the filter that the patches for a place put in: before the router, in that place only.
+/// The extension and the filter of the patches for a context: before the router, in that context only.
 fn patches(place: &str) -> (Value, Value) {
     let bundle = manifests(json!({ "image": IMAGE, "sha256": SHA256 }));
     let envoy_filter = objects(&bundle, &format!("istio/envoyfilter-http-{place}.yaml")).remove(0);
-    // As text and back, as it goes through kubectl.
+    // Through text and back, as with kubectl.
     let envoy_filter = parse(&envoy_filter.to_string()).remove(0);
     let [module, insertion] = envoy_filter["spec"]["configPatches"]
         .as_array()
@@ -295,7 +295,7 @@ fn patches(place: &str) -> (Value, Value) {
         module["patch"]["value"]["typed_config"]["config"]["configuration"]["value"].as_str();
     let config: Value = serde_json::from_str(config.unwrap()).unwrap();
     assert_eq!(config["direction"], place);
-    // The harness puts a filter right there.
+    // The harness puts a filter at the same position.
     let before = &insertion["match"]["listener"]["filterChain"]["filter"];
     assert_eq!(
         before["name"],

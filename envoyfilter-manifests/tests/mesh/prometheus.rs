@@ -18,7 +18,7 @@ const FAILED: u32 = 5;
 const SLOW: u32 = 5;
 const ALL: f64 = 200.0;
 const PER_SECOND: f64 = ALL / 60.0;
-/// What a workload's clients see, and the canary's judge with them.
+/// Duration and success as a workload's clients see them, and as the canary's queries see them.
 const SUCCESS_PERCENT: f64 = 97.5;
 
 const REQUESTS: &str = "istio_requests_total";
@@ -49,7 +49,7 @@ async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
     prometheus
         .at_least("sum(istio_request_duration_milliseconds_count)", 406.0)
         .await;
-    // The rules have seen all of it, too.
+    // The recording rules have the same result.
     let now = prometheus.number("time()").await;
     let recorded = "min(timestamp(workload:istio_request_duration_milliseconds:p99_1m))";
     prometheus.at_least(recorded, now).await;
@@ -62,7 +62,7 @@ async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
     the_dashboard_has_data(&prometheus).await;
 }
 
-/// By its own templates and limits: too many requests fail, and too many are slow.
+/// With its own templates and limits: too many requests fail, and too many are slow.
 async fn the_canary_fails(prometheus: &Prometheus, p99: f64) {
     let istio = manifests(json!({ "image": IMAGE }));
     let canary = &objects(&istio, "flagger/canary.yaml")[0];
@@ -147,7 +147,7 @@ async fn the_rules_record_the_same(prometheus: &Prometheus, p99: f64) {
             "{record}: {value}, not {expected}"
         );
     }
-    // One series for each way to go and outcome, whatever the pods.
+    // One series for each source, destination and outcome, whatever the pods.
     let series = prometheus
         .number("count(workload:istio_requests:rate1m)")
         .await;
@@ -170,7 +170,7 @@ async fn the_dashboard_has_data(prometheus: &Prometheus) {
                 .replace("$workload", "podinfo");
             let series = prometheus.series(&query).await;
             let series = series.unwrap_or_else(|| panic!("{title}: Prometheus refuses {query}"));
-            // Nobody is unknown here, and nothing overflows.
+            // No peer is unknown here, and no series overflows.
             let quiet = title.starts_with("Trust: requests");
             assert_eq!(series.is_empty(), quiet, "{title}: {query}");
         }
@@ -218,8 +218,8 @@ async fn promtool_accepts_every_configuration_and_its_rules() {
     }
 }
 
-/// Debian's Prometheus is built without Kubernetes. What discovery would find there is put into the file instead: a pod for
-/// each target, with its ports and annotations, so that the relabelling has to do its work.
+/// Debian's Prometheus is built without Kubernetes. The results of discovery are put into the file instead: a pod for
+/// each target, with its ports and annotations, so that the relabelling is tested.
 fn discover_statically(config: &Path, targets: &[SocketAddr]) {
     let mut prometheus = parse(&fs::read_to_string(config).unwrap()).remove(0);
     let pods: Vec<Value> = targets
@@ -236,7 +236,7 @@ fn discover_statically(config: &Path, targets: &[SocketAddr]) {
     fs::write(config, yaml_serde::to_string(&prometheus).unwrap()).unwrap();
 }
 
-/// A container's port is a target of its own: the sidecar's, and one of the application that nobody is to scrape.
+/// A container's port is a target of its own: the sidecar's, and one of the application that must not be scraped.
 fn pod(at: usize, target: SocketAddr) -> [Value; 2] {
     let port = |name: &str, address: SocketAddr| {
         json!({
@@ -296,7 +296,7 @@ fn p99(before: &Page, after: &Page) -> f64 {
 /// Prometheus with the generated configuration and rules.
 struct Prometheus {
     address: SocketAddr,
-    /// When questions are asked; now, if nothing is said.
+    /// The time of queries; now, if not set.
     at: Option<f64>,
     _server: Server,
     _directory: TempDir,
@@ -335,7 +335,7 @@ impl Prometheus {
         prometheus
     }
 
-    /// From here on all is asked about this moment, however long the questions take.
+    /// Fixes the time of all further queries, however long they take.
     async fn frozen(self) -> Self {
         Self {
             at: Some(self.number("time()").await),
@@ -356,7 +356,7 @@ impl Prometheus {
         value.unwrap_or_else(|| panic!("no value: {query}"))
     }
 
-    /// The value of a query's only series; nothing while Prometheus does not answer, or has nothing.
+    /// The value of a query's only series; `None` while Prometheus does not answer, or has no value.
     async fn query(&self, query: &str) -> Option<f64> {
         let series = self.series(query).await?;
         assert!(series.len() <= 1, "{query}: {series:?}");

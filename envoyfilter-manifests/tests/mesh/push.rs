@@ -1,4 +1,4 @@
-//! `mixerless push` into a real registry that wants to know who one is, and back out of it into Envoy.
+//! `mixerless push` into a real registry with a login, and from there into Envoy.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -99,7 +99,7 @@ async fn the_same_module_has_the_same_digest_and_says_where_it_is_from() {
     }
 }
 
-/// What `push` prints is what `manifests` reads.
+/// `manifests` accepts the output of `push` as settings.
 #[tokio::test]
 async fn what_is_printed_are_settings_for_manifests() {
     let registry = Registry::start().await;
@@ -190,7 +190,7 @@ fn blob(blobs: &Path, descriptor: &Value) -> PathBuf {
     )
 }
 
-/// A registry that takes images of one user.
+/// A registry that accepts pushes of one user.
 struct Registry {
     address: SocketAddr,
     directory: TempDir,
@@ -233,7 +233,7 @@ impl Registry {
         registry
     }
 
-    /// As `docker login` leaves it.
+    /// The docker configuration after `docker login`.
     fn log_in(&self, password: Option<&str>) {
         use base64::Engine as _;
         let encoded = |password: &str| {

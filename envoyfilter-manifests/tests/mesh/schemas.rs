@@ -1,7 +1,7 @@
 //! Every generated object against the schema of its kind.
 //!
 //! `schemas/istio.yaml` is what is needed of Istio's resource definitions, made strict: a field that is not in a schema is
-//! an error, where Kubernetes would drop it without a word. Where the definitions themselves lie beside the repository,
+//! an error, where Kubernetes would drop it silently. Where the definitions themselves lie beside the repository,
 //! they are compared with it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +94,7 @@ fn all_other_objects_are_valid() {
     assert!(kinds.iter().eq(expected), "{kinds:?}");
 }
 
-/// What is left of an object of Kubernetes' own once its types have read it: a field that they do not know is gone.
+/// An object of Kubernetes' own after a round trip through its types, which drop unknown fields.
 fn understood(kind: &str, object: &Value) -> Option<serde_json::Result<Value>> {
     fn through<T: DeserializeOwned + Serialize>(object: &Value) -> serde_json::Result<Value> {
         serde_json::to_value(T::deserialize(object)?)
@@ -152,7 +152,7 @@ fn validate_all(schemas: &Schemas) {
             for object in parse(&file.text) {
                 assert_eq!(complaint(schemas, &object), None, "{}", file.path);
                 kinds.push(object["kind"].as_str().unwrap().to_owned());
-                // What is read is what was written.
+                // A round trip through YAML changes nothing.
                 let again = parse(&yaml_serde::to_string(&object).unwrap());
                 assert_eq!(again, [object]);
             }

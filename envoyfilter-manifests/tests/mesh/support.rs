@@ -10,7 +10,7 @@ use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::manifests::generate;
 use serde_json::Value;
 
-/// What somebody would write who pushed the module to a registry.
+/// The settings after a push of the module to a registry.
 pub const IMAGE: &str = "oci://registry.example/mesh/mixerless:1.0";
 pub const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
@@ -59,7 +59,7 @@ pub async fn must(command: Command) -> String {
     out
 }
 
-/// What a program printed, and what it complained about.
+/// Standard output and standard error of a program.
 pub fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
@@ -69,7 +69,7 @@ pub fn texts(output: &Output) -> (String, String) {
 pub struct Server(Child);
 
 impl Server {
-    /// Starts it; what it says goes to a file.
+    /// Starts it; its output goes to a file.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let what = format!("{command:?}");
         let child = command
@@ -90,7 +90,7 @@ impl Drop for Server {
     }
 }
 
-/// A port that is free now: for programs that cannot choose one and tell.
+/// A port that is free now, for programs that cannot choose and report one.
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()

@@ -31,7 +31,7 @@ impl Expectations {
     }
 
     pub(super) fn unknown_peers(&self, page: &ScrapedPage) -> Option<Finding> {
-        let problem: Vec<String> = [self.unknown_callers(page), self.unknown_called(page)]
+        let problem: Vec<String> = [self.unknown_sources(page), self.unknown_destinations(page)]
             .into_iter()
             .flatten()
             .collect();
@@ -50,14 +50,14 @@ impl Expectations {
         ))
     }
 
-    fn unknown_callers(&self, page: &ScrapedPage) -> Option<String> {
-        let received = |sample: &ScrapedSample| sample.label("reporter") == "destination";
+    fn unknown_sources(&self, page: &ScrapedPage) -> Option<String> {
+        let inbound = |sample: &ScrapedSample| sample.label("reporter") == "destination";
         let unknown = |sample: &ScrapedSample| sample.label("source_workload") == UNKNOWN;
         let plain = |sample: &ScrapedSample| {
             unknown(sample) && sample.label("connection_security_policy") == "none"
         };
-        let (callers, all) = self.count(page, received, unknown);
-        let (plain, _) = self.count(page, received, plain);
+        let (callers, all) = self.count(page, inbound, unknown);
+        let (plain, _) = self.count(page, inbound, plain);
         if callers == 0.0 {
             return None;
         }
@@ -72,7 +72,7 @@ impl Expectations {
         ))
     }
 
-    fn unknown_called(&self, page: &ScrapedPage) -> Option<String> {
+    fn unknown_destinations(&self, page: &ScrapedPage) -> Option<String> {
         let sent = |sample: &ScrapedSample| sample.label("reporter") == "source";
         let unknown = |sample: &ScrapedSample| sample.label("destination_workload") == UNKNOWN;
         let outside = |sample: &ScrapedSample| {
@@ -100,7 +100,7 @@ impl Expectations {
         ))
     }
 
-    /// The module itself can say why, if it is configured to.
+    /// The reasons in the label `peer_unknown_reason`, if the module is configured to add it.
     fn stated_reasons(&self, page: &ScrapedPage) -> Option<String> {
         let mut reasons: BTreeMap<&str, f64> = BTreeMap::new();
         for sample in page.of(&self.requests()) {
