@@ -6,6 +6,7 @@
 
 mod attributes;
 mod imports;
+mod memory;
 
 use std::collections::HashMap;
 
@@ -64,6 +65,16 @@ impl Compiled {
     /// The size of the module's file in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The names of the functions and memories that it exports: what a proxy can reach. The linker's
+    /// marks of the end of the data are globals, which no proxy looks at.
+    pub fn functions_and_memories(&self) -> Vec<&str> {
+        let exports = self.module.exports();
+        exports
+            .filter(|export| export.ty().global().is_none())
+            .map(|export| export.name())
+            .collect()
     }
 
     /// Whether it can say why it panics: with the std that rustup brings it can.

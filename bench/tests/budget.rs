@@ -108,6 +108,26 @@ fn the_module_is_small() {
     assert!(size <= limit, "{size} bytes, at most {limit}");
 }
 
+/// The proxy enters the module for each callback that is exported, so each one more costs every request.
+#[test]
+fn the_module_exports_what_it_needs_and_nothing_else() {
+    let expected = [
+        "memory",
+        "mixerless_allocations",
+        "proxy_abi_version_0_2_1",
+        "proxy_on_configure",
+        "proxy_on_context_create",
+        "proxy_on_log",
+        "proxy_on_memory_allocate",
+        "proxy_on_request_headers",
+        "proxy_on_response_headers",
+        "proxy_on_tick",
+    ];
+    let mut exports = MODULE.functions_and_memories();
+    exports.sort_unstable();
+    assert_eq!(exports, expected);
+}
+
 #[test]
 fn a_label_set_takes_little_memory() {
     const SETS: u64 = 9_999;

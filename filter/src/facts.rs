@@ -29,7 +29,7 @@ pub trait Attributes {
 
 /// The expressions of one plugin, each compiled when it is first needed.
 #[derive(Default)]
-pub struct Queries {
+pub struct FactQueries {
     inbound: OnceCell<Option<u32>>,
     plain: OnceCell<Option<u32>>,
     mtls: OnceCell<Option<u32>>,
@@ -38,7 +38,7 @@ pub struct Queries {
     expects_mtls: Cell<bool>,
 }
 
-impl Queries {
+impl FactQueries {
     /// The facts of a request that has ended.
     #[inline]
     pub fn finished<'a>(&self, proxy: &'a impl Attributes, principals: End) -> RequestFacts<'a> {
@@ -259,7 +259,7 @@ mod tests {
     fn an_inbound_request_is_one_evaluation() {
         let mut proxy = Proxy::default();
         proxy.lists.insert(name::INBOUND, list(&[]));
-        let queries = Queries::default();
+        let queries = FactQueries::default();
         for _ in 0..2 {
             let facts = queries.finished(&proxy, End::Downstream);
             assert_eq!((facts.response_code, facts.response_flags), (503, 4));
@@ -284,7 +284,7 @@ mod tests {
             .insert(name::RESPONSE_FLAGS, integer(1 << 8));
         proxy.attributes.insert(name::DURATION, integer(-1));
         proxy.attributes.insert(name::CONNECTION_ID, integer(7));
-        let facts = Queries::default().finished(&proxy, End::Downstream);
+        let facts = FactQueries::default().finished(&proxy, End::Downstream);
         assert_eq!((facts.response_code, facts.response_flags), (404, 1 << 8));
         assert_eq!((facts.duration, facts.connection), (Some(0), Some(7)));
         assert_eq!((facts.cluster, facts.route), (&b""[..], &b""[..]));
@@ -295,7 +295,7 @@ mod tests {
     fn a_request_of_which_nothing_is_known_has_empty_facts() {
         for end in [End::Downstream, End::Upstream] {
             let proxy = Proxy::default();
-            let facts = Queries::default().finished(&proxy, end);
+            let facts = FactQueries::default().finished(&proxy, end);
             assert_eq!((facts.response_code, facts.duration), (0, None));
         }
     }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn the_outbound_query_follows_the_upstream_from_plaintext_to_tls_and_back() {
         let mut proxy = Proxy::default();
-        let queries = Queries::default();
+        let queries = FactQueries::default();
         let ask = |proxy: &Proxy, evaluations: usize| {
             let before = proxy.evaluated.get();
             let facts = queries.finished(proxy, End::Upstream);
@@ -339,12 +339,12 @@ mod tests {
     #[test]
     fn what_was_compiled_is_given_back() {
         let proxy = Proxy::default();
-        let queries = Queries::default();
+        let queries = FactQueries::default();
         queries.finished(&proxy, End::Downstream);
         queries.finished(&proxy, End::Upstream);
         queries.release(&proxy);
         assert_eq!(proxy.deleted.borrow().len(), proxy.created.borrow().len());
-        Queries::default().release(&proxy);
+        FactQueries::default().release(&proxy);
         assert_eq!(
             proxy.created.borrow().len(),
             2,
@@ -358,7 +358,7 @@ mod tests {
         let whole = list(&[]);
         for end in 0..whole.len() {
             proxy.lists.insert(name::INBOUND, whole[..end].to_vec());
-            let facts = Queries::default().finished(&proxy, End::Downstream);
+            let facts = FactQueries::default().finished(&proxy, End::Downstream);
             assert_eq!(facts.response_code, 0);
         }
     }

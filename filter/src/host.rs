@@ -11,18 +11,18 @@ use stats_core::peer::workload::{FilterStateValues, Workload};
 
 use crate::abi::{MapType, MetricType, ProxyWasm};
 use crate::attributes as name;
-use crate::facts::{self, Attributes, Queries};
+use crate::facts::{self, Attributes, FactQueries};
 use crate::{pairs, values};
 
 /// What the proxy holds for one plugin, and what is kept to make use of it.
 #[derive(Default)]
 pub struct PluginState {
-    queries: Queries,
-    families: Vec<Family>,
+    queries: FactQueries,
+    families: Vec<StatFamily>,
 }
 
 /// A metric and its labels: a stat name without values.
-struct Family {
+struct StatFamily {
     kind: MetricType,
     name: String,
     labels: Vec<String>,
@@ -153,9 +153,9 @@ impl PeerState for Host<'_> {
 impl Metrics for Host<'_> {
     fn family(&mut self, kind: MetricKind, name: &str, labels: &[&str]) -> Option<FamilyId> {
         let families = &mut self.state.families;
-        let is = |family: &Family| family.name == name && family.labels == labels;
+        let is = |family: &StatFamily| family.name == name && family.labels == labels;
         let at = families.iter().position(is).unwrap_or_else(|| {
-            families.push(Family {
+            families.push(StatFamily {
                 kind: match kind {
                     MetricKind::Counter => MetricType::Counter,
                     MetricKind::Gauge => MetricType::Gauge,

@@ -5,17 +5,13 @@
 //! [`Recorded`]: crate::recorded::Recorded
 
 use stats_core::host::memory::HeaderList;
-use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, bail, ensure, format_err};
+use wasmtime::{Caller, Engine, Linker, Module, Result, bail, ensure};
 
 use super::attributes;
+use super::memory::{OK, bytes, hand_over, parts, text, write};
 use super::{Abi, Proxy};
 use crate::recorded::HostCall;
 
-/// A pointer into the module and a size.
-type Slice = (u32, u32);
-
-const OK: u32 = 0;
-const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
 /// Log levels from here on are problems.
 const WARN: u32 = 3;
@@ -299,59 +295,6 @@ fn set_effective_context(mut proxy: Caller<'_, Proxy>, context: u32) -> u32 {
     let Proxy { root, open, .. } = *proxy.data();
     let exists = [root, open].contains(&context);
     if exists { OK } else { BAD_ARGUMENT }
-}
-
-/// Writes a value to memory that the module gives for it, and where it is to where the module wants
-/// to be told.
-fn hand_over(
-    proxy: &mut Caller<'_, Proxy>,
-    value: Option<Vec<u8>>,
-    (pointer_at, size_at): Slice,
-) -> Result<u32> {
-    let Some(value) = value else {
-        return Ok(NOT_FOUND);
-    };
-    let size = value.len() as u32;
-    let mut pointer = 0;
-    if size > 0 {
-        let data = proxy.data_mut();
-        data.buffers += 1;
-        let allocate = data.allocate.clone();
-        let allocate = allocate.ok_or_else(|| format_err!("there is no memory to hand over in"))?;
-        pointer = allocate.call(&mut *proxy, size)?;
-        write(proxy, pointer, &value)?;
-    }
-    write(proxy, pointer_at, &pointer.to_ne_bytes())?;
-    write(proxy, size_at, &size.to_ne_bytes())
-}
-
-fn write(proxy: &mut Caller<'_, Proxy>, at: u32, value: &[u8]) -> Result<u32> {
-    let memory = memory(proxy.data())?;
-    memory.write(proxy, at as usize, value)?;
-    Ok(OK)
-}
-
-/// The module's memory and the proxy.
-fn parts<'a>(proxy: &'a mut Caller<'_, Proxy>) -> Result<(&'a [u8], &'a mut Proxy)> {
-    let memory = memory(proxy.data())?;
-    let (bytes, proxy) = memory.data_and_store_mut(proxy);
-    Ok((bytes, proxy))
-}
-
-fn memory(proxy: &Proxy) -> Result<Memory> {
-    proxy
-        .memory
-        .ok_or_else(|| format_err!("the module exports no memory"))
-}
-
-fn bytes(memory: &[u8], (at, size): Slice) -> Result<&[u8]> {
-    let (at, size) = (at as usize, size as usize);
-    let bytes = memory.get(at..).and_then(|bytes| bytes.get(..size));
-    bytes.ok_or_else(|| format_err!("the module points outside of its memory"))
-}
-
-fn text(memory: &[u8], slice: Slice) -> Result<&str> {
-    str::from_utf8(bytes(memory, slice)?).map_err(Error::from)
 }
 
 fn header_list(proxy: &Proxy, map: u32) -> Result<&HeaderList> {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use harness::SidecarDirection;
 use tempfile::TempDir;
 
-use super::load::Requests;
+use super::load::RequestVariety;
 use super::steady;
 use super::testbed::{Costs, Effort, Testbed, TestbedSetup};
 use super::variant::{COMBINED, NATIVE, NATIVE_WITH_PEER, OtherModule, Variant};
@@ -134,7 +134,7 @@ impl Measured {
             let name = direction.name();
             progress(&format!("cost, {name}: Envoy {nth} of {}", effort.envoys));
             let mut testbed = Testbed::start(setup, &variants).await?;
-            envoys.push(testbed.costs(&Requests::default(), effort).await?);
+            envoys.push(testbed.costs(&RequestVariety::default(), effort).await?);
             testbed.check().await?;
         }
         let parts = steady::parts(direction);

@@ -23,14 +23,14 @@ pub const PEER_METADATA: &str = "x-bench-peer";
 
 /// What differs between the requests of a burst; by default nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Requests {
+pub struct RequestVariety {
     /// The authorities of the requests, in turns; if empty, always the same.
     pub authorities: Vec<String>,
     /// Id and metadata of the peers that send the requests, in turns; if empty, always the same.
     pub peers: Vec<(String, String)>,
 }
 
-impl Requests {
+impl RequestVariety {
     /// Requests for the authorities with these numbers.
     pub fn to_authorities(numbers: Range<u32>) -> Self {
         let authorities = numbers.map(|n| format!("service-{n}.example.com"));
@@ -106,7 +106,7 @@ impl Clients {
     ///
     /// # Errors
     /// When one is not answered with 200.
-    pub async fn burst(&mut self, requests: &Requests, count: u32) -> Result<()> {
+    pub async fn burst(&mut self, requests: &RequestVariety, count: u32) -> Result<()> {
         let connections = self.clients.len();
         let numbers = self.next(count);
         let streams = self.clients.iter_mut().enumerate().map(|(first, client)| {
@@ -129,7 +129,7 @@ impl Clients {
     pub async fn at_rate(&mut self, per_second: u32, duration: Duration) -> Result<Histogram<u64>> {
         let count = per_second.saturating_mul(u32::try_from(duration.as_secs())?);
         self.next(count);
-        let requests = &Requests::default();
+        let requests = &RequestVariety::default();
         let mut signals = Vec::new();
         let streams = self.clients.iter_mut().map(|client| {
             let (signal, mut due) = mpsc::unbounded_channel::<Instant>();

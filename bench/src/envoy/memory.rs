@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use harness::SidecarDirection;
 use serde_json::Value;
 
-use super::load::Requests;
+use super::load::RequestVariety;
 use super::testbed::{Testbed, TestbedSetup};
 use super::variant::Variant;
 use crate::report::{Report, progress};
@@ -48,7 +48,7 @@ async fn label_set(variant: Variant) -> Result<f64> {
         ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
     let mut testbed = Testbed::start(&setup, &[variant]).await?;
-    let requests = Requests::to_authorities(0..WARM_UP + LABEL_SETS);
+    let requests = RequestVariety::to_authorities(0..WARM_UP + LABEL_SETS);
     testbed.burst(0, &requests, WARM_UP).await?;
     let before = allocated(&testbed).await?;
     testbed.burst(0, &requests, LABEL_SETS).await?;

@@ -6,7 +6,7 @@
 use anyhow::Result;
 use harness::SidecarDirection;
 
-use super::load::Requests;
+use super::load::RequestVariety;
 use super::testbed::{Testbed, TestbedSetup};
 use super::variant::Variant;
 use crate::report::{Report, progress};
@@ -63,9 +63,9 @@ async fn new_label_set(variant: Variant, label_rules: bool) -> Result<f64> {
         ..TestbedSetup::usual(SidecarDirection::Inbound)
     };
     let mut testbed = Testbed::start(&setup, &[variant]).await?;
-    let warm_up = Requests::to_authorities(0..WARM_UP);
+    let warm_up = RequestVariety::to_authorities(0..WARM_UP);
     testbed.burst(0, &warm_up, LATER * WARM_UP).await?;
-    let requests = Requests::to_authorities(WARM_UP..WARM_UP + LABEL_SETS);
+    let requests = RequestVariety::to_authorities(WARM_UP..WARM_UP + LABEL_SETS);
     let first = testbed.burst(0, &requests, LABEL_SETS).await?;
     let later = testbed.burst(0, &requests, LATER * LABEL_SETS).await?;
     testbed.check().await?;

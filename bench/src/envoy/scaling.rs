@@ -5,7 +5,7 @@
 use anyhow::Result;
 use harness::SidecarDirection;
 
-use super::load::Requests;
+use super::load::RequestVariety;
 use super::testbed::{Effort, Testbed, TestbedSetup};
 use super::variant::{COMBINED, NATIVE, Variant};
 use crate::report::{Report, median, progress, range};
@@ -36,13 +36,13 @@ pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
         service_is_known: false,
         ..setup.clone()
     };
-    let to_authorities = |count| Requests::to_authorities(0..count);
+    let to_authorities = |count| RequestVariety::to_authorities(0..count);
     let label_sets = measure(&by_authority, LABEL_SETS, to_authorities, effort).await?;
     let by_peer = TestbedSetup {
         peers_differ: true,
         ..setup
     };
-    let peers = measure(&by_peer, PEERS, Requests::from_peers, effort).await?;
+    let peers = measure(&by_peer, PEERS, RequestVariety::from_peers, effort).await?;
 
     report.heading("Scaling");
     report.text(
@@ -80,7 +80,7 @@ struct ScalingRow {
 async fn measure(
     setup: &TestbedSetup,
     counts: [u32; 4],
-    requests: impl Fn(u32) -> Requests,
+    requests: impl Fn(u32) -> RequestVariety,
     effort: Effort,
 ) -> Result<Vec<ScalingRow>> {
     let variants = [

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use harness::{Envoy, Page};
 
 use self::setup::{UPSTREAM, listener_name, options, upstream};
-use super::load::{Clients, Requests};
+use super::load::{Clients, RequestVariety};
 use super::variant::{COUNTERS, Variant};
 use crate::report;
 
@@ -96,7 +96,7 @@ impl Testbed {
     ///
     /// # Errors
     /// When a request fails.
-    pub async fn costs(&mut self, requests: &Requests, effort: Effort) -> Result<Costs> {
+    pub async fn costs(&mut self, requests: &RequestVariety, effort: Effort) -> Result<Costs> {
         let mut bursts = vec![Vec::new(); self.variants.len()];
         for round in 0..WARM_UP_ROUNDS + effort.rounds {
             let mut order: Vec<usize> = (0..self.variants.len()).collect();
@@ -123,7 +123,12 @@ impl Testbed {
     ///
     /// # Errors
     /// When a request fails.
-    pub async fn burst(&mut self, variant: usize, requests: &Requests, count: u32) -> Result<f64> {
+    pub async fn burst(
+        &mut self,
+        variant: usize,
+        requests: &RequestVariety,
+        count: u32,
+    ) -> Result<f64> {
         tokio::time::sleep(SETTLE).await;
         let before = cpu_time(self.envoy.pid())?;
         self.clients(variant)?.burst(requests, count).await?;

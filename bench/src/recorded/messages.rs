@@ -4,7 +4,7 @@ use prost::Message;
 use stats_core::host::LocalProxy;
 use stats_core::host::envoy::{Metadata, Node};
 use stats_core::labels::service::NamedService;
-use stats_core::peer::wire::{Kind, List, Struct, Value};
+use stats_core::peer::wire::{Kind, List, Struct, StructValue};
 
 /// The node message of a sidecar: its metadata has the keys of the exchange.
 pub fn node(proxy: &LocalProxy) -> Vec<u8> {
@@ -29,7 +29,7 @@ pub fn cluster_metadata(service: &NamedService) -> Vec<u8> {
         .filter_map(|(key, text)| Some((key, Kind::Text(text?.clone()))));
     let kind = Some(Kind::Struct(fields.collect()));
     let services = Kind::List(List {
-        values: vec![Value { kind }],
+        values: vec![StructValue { kind }],
     });
     Metadata::of_istio(Struct::from_iter([("services", services)])).encode_to_vec()
 }

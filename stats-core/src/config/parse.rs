@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::reader::{Field, Fields};
+use super::reader::{JsonField, JsonFields};
 use super::{
     Config, ConfigError, Definition, DirectionSetting, MetricOverride, MetricsConfig, PeerConfig,
     ReporterSetting,
@@ -35,16 +35,20 @@ impl Config {
             path: "$".to_owned(),
             problem: format!("not JSON ({error}): write an object such as {{}}"),
         })?;
-        let mut fields = Field::root(root).object()?;
+        let mut fields = JsonField::root(root).object()?;
         let mut warnings = Vec::new();
         fields.read("direction", &mut config.direction, |field| {
             field.choice(DirectionSetting::ALL, DirectionSetting::name)
         })?;
         fields.read("reporter", &mut config.reporter, reporter)?;
         let no_fallback = &mut config.disable_host_header_fallback;
-        fields.read("disable_host_header_fallback", no_fallback, Field::boolean)?;
+        fields.read(
+            "disable_host_header_fallback",
+            no_fallback,
+            JsonField::boolean,
+        )?;
         let interval = &mut config.reporting_interval;
-        fields.read("tcp_reporting_duration", interval, Field::duration)?;
+        fields.read("tcp_reporting_duration", interval, JsonField::duration)?;
         config.peers.parse(&mut fields)?;
         config.metrics.parse(&mut fields, &mut warnings)?;
         for retired in RETIRED {
@@ -57,46 +61,50 @@ impl Config {
 }
 
 impl PeerConfig {
-    fn parse(&mut self, fields: &mut Fields) -> Result<(), ConfigError> {
+    fn parse(&mut self, fields: &mut JsonFields) -> Result<(), ConfigError> {
         fields.read(
             "max_peer_cache_size",
             &mut self.max_cache_size,
-            Field::count,
+            JsonField::count,
         )?;
         fields.read("peer_sources", &mut self.sources, |field| {
             field.list(|source| source.choice(PeerSource::ALL, PeerSource::name))
         })?;
         fields.read("additional_labels", &mut self.additional_labels, |field| {
-            field.list(Field::text)
+            field.list(JsonField::text)
         })?;
         let skip = &mut self.skip_external_clusters;
-        fields.read("skip_external_clusters", skip, Field::boolean)?;
-        fields.read("publish_peer", &mut self.publish, Field::boolean)
+        fields.read("skip_external_clusters", skip, JsonField::boolean)?;
+        fields.read("publish_peer", &mut self.publish, JsonField::boolean)
     }
 }
 
 impl MetricsConfig {
     fn parse(
         &mut self,
-        fields: &mut Fields,
+        fields: &mut JsonFields,
         warnings: &mut Vec<String>,
     ) -> Result<(), ConfigError> {
-        fields.read("stat_prefix", &mut self.stat_prefix, Field::name)?;
-        fields.read("max_series", &mut self.max_series, Field::count)?;
+        fields.read("stat_prefix", &mut self.stat_prefix, JsonField::name)?;
+        fields.read("max_series", &mut self.max_series, JsonField::count)?;
         fields.read("extra_metrics", &mut self.extra, |field| {
             field.list(|metric| metric.choice(ExtraMetric::ALL, ExtraMetric::name))
         })?;
         fields.read(
             "request_operations",
             &mut self.operations,
-            Field::operations,
+            JsonField::operations,
         )?;
         fields.read("allowed_labels", &mut self.allowed_labels, |field| {
-            field.list(Field::name).map(Some)
+            field.list(JsonField::name).map(Some)
         })?;
-        fields.read("zero_initialize", &mut self.zero_initialize, Field::boolean)?;
+        fields.read(
+            "zero_initialize",
+            &mut self.zero_initialize,
+            JsonField::boolean,
+        )?;
         let reason = &mut self.peer_unknown_reason;
-        fields.read("peer_unknown_reason", reason, Field::boolean)?;
+        fields.read("peer_unknown_reason", reason, JsonField::boolean)?;
         fields.read("definitions", &mut self.definitions, |field| {
             field.list(|entry| Definition::parse(entry, warnings))
         })?;
@@ -107,7 +115,7 @@ impl MetricsConfig {
 }
 
 impl Definition {
-    fn parse(field: Field, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
+    fn parse(field: JsonField, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
         let mut fields = field.object()?;
         let definition = Self {
             name: fields.required("name")?.name()?,
@@ -123,22 +131,22 @@ impl Definition {
 }
 
 impl MetricOverride {
-    fn parse(field: Field, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
+    fn parse(field: JsonField, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
         let mut entry = Self::default();
         let mut fields = field.object()?;
-        fields.read("name", &mut entry.name, Field::text)?;
-        fields.read("dimensions", &mut entry.dimensions, Field::dimensions)?;
+        fields.read("name", &mut entry.name, JsonField::text)?;
+        fields.read("dimensions", &mut entry.dimensions, JsonField::dimensions)?;
         fields.read("tags_to_remove", &mut entry.tags_to_remove, |field| {
-            field.list(Field::text)
+            field.list(JsonField::text)
         })?;
-        fields.read("drop", &mut entry.drop, Field::boolean)?;
-        fields.read("match", &mut entry.condition, Field::text)?;
+        fields.read("drop", &mut entry.drop, JsonField::boolean)?;
+        fields.read("match", &mut entry.condition, JsonField::text)?;
         fields.warn_of_the_rest(warnings);
         Ok(entry)
     }
 }
 
-fn reporter(field: Field) -> Result<ReporterSetting, ConfigError> {
+fn reporter(field: JsonField) -> Result<ReporterSetting, ConfigError> {
     use ReporterSetting::{ServerGateway, Unspecified};
     field.numbered([
         ("UNSPECIFIED", Unspecified),
@@ -146,7 +154,7 @@ fn reporter(field: Field) -> Result<ReporterSetting, ConfigError> {
     ])
 }
 
-fn metric_kind(field: Field) -> Result<MetricKind, ConfigError> {
+fn metric_kind(field: JsonField) -> Result<MetricKind, ConfigError> {
     use MetricKind::{Counter, Gauge, Histogram};
     field.numbered([
         ("COUNTER", Counter),

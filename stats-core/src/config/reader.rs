@@ -11,18 +11,18 @@ use super::json::{self, Json};
 use crate::labels::operation::Operations;
 
 /// The fields of an object that have not been taken yet.
-pub struct Fields {
+pub struct JsonFields {
     path: String,
     fields: Vec<(String, Json)>,
 }
 
-impl Fields {
+impl JsonFields {
     /// Reads a field into its place, where it is there.
     pub fn read<T>(
         &mut self,
         name: &str,
         place: &mut T,
-        read: impl FnOnce(Field) -> Result<T, ConfigError>,
+        read: impl FnOnce(JsonField) -> Result<T, ConfigError>,
     ) -> Result<(), ConfigError> {
         if let Some(field) = self.take(name) {
             *place = read(field)?;
@@ -31,7 +31,7 @@ impl Fields {
     }
 
     /// Takes a field that must be there.
-    pub fn required(&mut self, name: &str) -> Result<Field, ConfigError> {
+    pub fn required(&mut self, name: &str) -> Result<JsonField, ConfigError> {
         self.take(name).ok_or_else(|| ConfigError {
             path: self.path.clone(),
             problem: format!("the field {name} is missing"),
@@ -39,11 +39,11 @@ impl Fields {
     }
 
     /// Takes a field by its `snake_case` name, or the same in `camelCase`.
-    pub fn take(&mut self, name: &str) -> Option<Field> {
+    pub fn take(&mut self, name: &str) -> Option<JsonField> {
         let snake = json::take(&mut self.fields, name);
         let value = snake.or_else(|| json::take(&mut self.fields, &camel_case(name)))?;
         let path = format!("{}.{name}", self.path);
-        (value != Json::Null).then_some(Field { path, value })
+        (value != Json::Null).then_some(JsonField { path, value })
     }
 
     /// Warns of the fields that are left.
@@ -58,12 +58,12 @@ impl Fields {
 }
 
 /// One value, and where it stands.
-pub struct Field {
+pub struct JsonField {
     path: String,
     value: Json,
 }
 
-impl Field {
+impl JsonField {
     /// The whole document.
     pub fn root(value: Json) -> Self {
         Self {
@@ -183,9 +183,9 @@ impl Field {
     }
 
     /// An object.
-    pub fn object(self) -> Result<Fields, ConfigError> {
+    pub fn object(self) -> Result<JsonFields, ConfigError> {
         match self.value {
-            Json::Object(fields) => Ok(Fields {
+            Json::Object(fields) => Ok(JsonFields {
                 path: self.path,
                 fields,
             }),
@@ -195,7 +195,7 @@ impl Field {
 
     /// Label names and expressions.
     pub fn dimensions(self) -> Result<Vec<(String, String)>, ConfigError> {
-        let Fields { path, fields } = self.object()?;
+        let JsonFields { path, fields } = self.object()?;
         let mut dimensions = Vec::new();
         for (label, value) in fields {
             let path = format!("{path}[{label:?}]");

@@ -9,8 +9,7 @@ use crate::host::{ClusterFacts, Connections};
 use crate::intern::index::HashIndex;
 use crate::intern::seed::Seed;
 use crate::labels::service::ClusterService;
-use crate::record::facts::ServiceId;
-use crate::record::tables::Tables;
+use crate::record::tables::{ServiceId, Tables};
 
 /// What the clusters' metadata said when it was last looked at.
 ///

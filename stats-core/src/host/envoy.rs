@@ -81,12 +81,12 @@ pub struct Node {
     pub metadata: Option<Struct>,
     /// Where the proxy runs.
     #[prost(message, optional, tag = "4")]
-    pub locality: Option<Locality>,
+    pub locality: Option<NodeLocality>,
 }
 
 /// `envoy.config.core.v3.Locality`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Locality {
+pub struct NodeLocality {
     /// The region.
     #[prost(string, tag = "1")]
     pub region: String,
@@ -135,7 +135,7 @@ impl Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::wire::{List, Value};
+    use crate::peer::wire::{List, StructValue};
 
     fn metadata(istio: Struct) -> Vec<u8> {
         Metadata::of_istio(istio).encode_to_vec()
@@ -156,7 +156,7 @@ mod tests {
                 ("NAME", "podinfo-0"),
                 ("ISTIO_VERSION", "1.30"),
             ])),
-            locality: Some(Locality {
+            locality: Some(NodeLocality {
                 region: "eu".into(),
                 zone: "eu-1".into(),
             }),
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_cluster_names_its_first_service_and_its_flags() {
         let service = struct_of(&[("host", "podinfo.test.svc"), ("namespace", "test")]);
-        let values = [service, struct_of(&[("host", "other")])].map(|service| Value {
+        let values = [service, struct_of(&[("host", "other")])].map(|service| StructValue {
             kind: Some(Kind::Struct(service)),
         });
         let istio = Struct::from_iter([

@@ -12,7 +12,6 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use prost::Message;
 
-use crate::config::PeerConfig;
 use crate::host::{End, HeaderMap, Headers, LocalProxy, PeerState};
 use crate::peer::PeerId;
 use crate::peer::cache::{MAX_METADATA_BYTES, Peer, PeerCache};
@@ -52,14 +51,21 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The exchange of a proxy.
-    pub fn new(proxy: &LocalProxy, config: &PeerConfig, publishes: bool) -> Self {
+    /// The exchange of a proxy. `additional_labels` are those that peers send beside the standard
+    /// ones, `cache` is where decoded peers are remembered, and `publishes` says whether they are
+    /// published for other filters.
+    pub fn new(
+        proxy: &LocalProxy,
+        additional_labels: &[String],
+        cache: PeerCache,
+        publishes: bool,
+    ) -> Self {
         let metadata = proxy.workload.to_exchange(&proxy.owner);
         Self {
             own_id: proxy.id.clone(),
             own_metadata: BASE64.encode(metadata),
-            additional_labels: config.additional_labels.clone(),
-            peers: PeerCache::new(proxy.seed, config.max_cache_size),
+            additional_labels: additional_labels.to_vec(),
+            peers: cache,
             publishes,
             expects_both: false,
         }

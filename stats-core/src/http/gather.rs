@@ -2,19 +2,17 @@
 
 use super::direction::Direction;
 use super::request::Request;
-use crate::config::Config;
 use crate::gather::clusters::Clusters;
 use crate::gather::connections::ConnectionTable;
 use crate::gather::peers::PeerFinder;
 use crate::host::{Connections, End, HeaderMap, Headers, HttpHost, RequestFacts};
-use crate::intern::seed::Seed;
 use crate::labels::outcome::{Outcome, Protocol};
 use crate::peer::principals::Principals;
 use crate::peer::sources::BAGGAGE_HEADER;
 use crate::peer::unknown::UnknownReason;
 use crate::record::expressions::UserExpressions;
-use crate::record::facts::{Facts, Measures, PrincipalsId, ServiceId};
-use crate::record::tables::Tables;
+use crate::record::facts::{Facts, Measures};
+use crate::record::tables::{PrincipalsId, ServiceId, Tables};
 
 /// The response flags with which the proxy answers in the place of an upstream that it did not
 /// reach: UH, UT, UR, UF, UC, UO, NR and NC.
@@ -33,15 +31,20 @@ pub struct Gatherer {
 }
 
 impl Gatherer {
-    /// Gathers in one direction; `exchanges` says whether this filter exchanges metadata itself.
-    pub fn new(config: &Config, seed: Seed, direction: Direction, exchanges: bool) -> Self {
-        let peers = &config.peers;
-        let finder =
-            |end| PeerFinder::new(seed, end, &peers.sources, peers.max_cache_size, exchanges);
+    /// Gathers in one direction, with a finder of peers for each end. `exchanges` says whether this
+    /// filter exchanges metadata itself, `authority_names_services` whether the `:authority` header may
+    /// name the service, `shows_reason` whether a label shows why a peer is unknown.
+    pub fn new(
+        direction: Direction,
+        finder: impl Fn(End) -> PeerFinder,
+        exchanges: bool,
+        authority_names_services: bool,
+        shows_reason: bool,
+    ) -> Self {
         Self {
             direction,
-            authority_names_services: !config.disable_host_header_fallback,
-            shows_reason: config.metrics.peer_unknown_reason,
+            authority_names_services,
+            shows_reason,
             exchanges,
             downstream: finder(End::Downstream),
             upstream: finder(End::Upstream),

@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::config::MetricsConfig;
 use crate::host::{MetricKind, Metrics, SeriesId};
 use crate::labels::metrics::ExtraMetric;
 use crate::labels::outcome::Outcome;
@@ -22,10 +21,12 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Defines what is configured; `None` where nothing is.
+    /// Defines those of `metrics` that are of requests as they begin; `None` where none is. Names begin
+    /// with `prefix` and a `_`.
     pub fn new(
         host: &mut dyn Metrics,
-        config: &MetricsConfig,
+        prefix: &str,
+        metrics: &[ExtraMetric],
         reporter: Reporter,
         local: &Workload,
     ) -> Option<Self> {
@@ -42,19 +43,19 @@ impl InFlight {
         let values = labels.map(|label| table::value(label, &inputs));
         let values: Vec<_> = values.iter().map(|value| neutral(value)).collect();
         let mut define = |metric: ExtraMetric, kind| {
-            if !config.extra.contains(&metric) {
+            if !metrics.contains(&metric) {
                 return None;
             }
-            let name = format!("{}_{}", config.stat_prefix, metric.name());
+            let name = format!("{prefix}_{}", metric.name());
             let family = host.family(kind, &name, &labels.map(L::name))?;
             let values: Vec<&str> = values.iter().map(|value| &**value).collect();
             host.series(family, &values)
         };
-        let metrics = Self {
+        let defined = Self {
             started: define(ExtraMetric::RequestsStartedTotal, MetricKind::Counter),
             in_flight: define(ExtraMetric::RequestsInFlight, MetricKind::Gauge),
         };
-        (metrics.started.is_some() || metrics.in_flight.is_some()).then_some(metrics)
+        (defined.started.is_some() || defined.in_flight.is_some()).then_some(defined)
     }
 
     /// A request has begun.

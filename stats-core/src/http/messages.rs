@@ -2,8 +2,8 @@
 
 use crate::host::{MessageCounts, Metrics};
 use crate::record::Recorder;
-use crate::record::facts::{EvaluatedId, Facts};
-use crate::record::tables::Tables;
+use crate::record::facts::Facts;
+use crate::record::tables::{EvaluatedId, Tables};
 
 /// What has been reported of a gRPC request's messages.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,6 +12,8 @@ mod messages;
 pub mod request;
 pub mod role;
 mod side;
+#[cfg(test)]
+mod tests;
 
 use core::mem;
 use core::time::Duration;

@@ -8,14 +8,18 @@ use super::in_flight::InFlight;
 use super::messages::OpenMessages;
 use super::request::Request;
 use super::role::Role;
-use crate::config::Config;
+use crate::config::{Config, PeerConfig};
 use crate::gather::clusters::Clusters;
+use crate::gather::peers::PeerFinder;
 use crate::host::{End, HttpHost, LocalProxy};
 use crate::labels::metrics::ExtraMetric;
 use crate::labels::operation::Operations;
 use crate::labels::outcome::Protocol;
-use crate::labels::table::Visible;
+use crate::labels::visible::Visible;
+use crate::peer::cache::PeerCache;
 use crate::record::Recorder;
+use crate::record::expressions::UserExpressions;
+use crate::record::plan::Plan;
 use crate::record::tables::Tables;
 
 /// The requests of one direction.
@@ -63,7 +67,8 @@ impl Side {
             direction,
             exchange: exchanges.then(|| {
                 let publishes = role == Role::MetadataExchange || config.peers.publish;
-                Exchange::new(proxy, &config.peers, publishes)
+                let cache = PeerCache::new(proxy.seed, config.peers.max_cache_size);
+                Exchange::new(proxy, &config.peers.additional_labels, cache, publishes)
             }),
             stats,
             clusters: Clusters::new(proxy.seed),
@@ -202,10 +207,31 @@ impl Stats {
     ) -> Self {
         let (metrics, local, seed) = (&config.metrics, &proxy.workload, proxy.seed);
         let reporter = direction.reporter();
+        let mut expressions = UserExpressions::default();
+        let plan = Plan::compile(host, metrics, &mut expressions);
+        let PeerConfig {
+            sources,
+            max_cache_size,
+            ..
+        } = &config.peers;
         Self {
-            gatherer: Gatherer::new(config, seed, direction, exchanges),
-            recorder: Recorder::new(host, metrics, reporter, local, seed),
-            in_flight: InFlight::new(host, metrics, reporter, local),
+            gatherer: Gatherer::new(
+                direction,
+                |end| PeerFinder::new(seed, end, sources, *max_cache_size, exchanges),
+                exchanges,
+                !config.disable_host_header_fallback,
+                metrics.peer_unknown_reason,
+            ),
+            recorder: Recorder::new(
+                plan,
+                expressions,
+                reporter,
+                local,
+                seed,
+                metrics.max_series,
+                metrics.zero_initialize,
+            ),
+            in_flight: InFlight::new(host, &metrics.stat_prefix, &metrics.extra, reporter, local),
             takes_first_byte: metrics.extra.contains(&ExtraMetric::ResponseFirstByte),
         }
     }

@@ -12,6 +12,7 @@ pub mod service;
 pub mod stat_name;
 pub mod table;
 pub mod value;
+pub mod visible;
 
 /// The value of a label that is not known.
 pub const UNKNOWN: &str = "unknown";

@@ -6,12 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::value::neutral;
-
-/// Between a label's name and its value.
-pub const VALUE_SEPARATOR: &str = "=.=";
-/// Behind a label's value.
-pub const LABEL_SEPARATOR: &str = ";.;";
+use super::value::{LABEL_SEPARATOR, VALUE_SEPARATOR, neutral};
 
 /// The stat name of a metric with these labels and [neutral] values, in this order. The gauge `build`
 /// has a form of its own, [`build`].

@@ -5,8 +5,12 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use super::stat_name::{LABEL_SEPARATOR, VALUE_SEPARATOR};
 use crate::bytes::{bounded, bounded_text};
+
+/// What stands between a label's name and its value in a stat name.
+pub const VALUE_SEPARATOR: &str = "=.=";
+/// What stands behind a label's value in a stat name.
+pub const LABEL_SEPARATOR: &str = ";.;";
 
 /// The text of a value: one that can neither end its label early nor look like another label in a
 /// stat name.

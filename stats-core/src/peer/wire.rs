@@ -9,27 +9,27 @@ use alloc::vec::Vec;
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Struct {
     #[prost(message, repeated, tag = "1")]
-    fields: Vec<Field>,
+    fields: Vec<StructEntry>,
 }
 
 /// An entry of a [`Struct`].
 #[derive(Clone, PartialEq, prost::Message)]
-struct Field {
+struct StructEntry {
     #[prost(string, tag = "1")]
     key: String,
     #[prost(message, optional, tag = "2")]
-    value: Option<Value>,
+    value: Option<StructValue>,
 }
 
 /// `google.protobuf.Value`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Value {
+pub struct StructValue {
     /// What it is; `None` for numbers and null, which nothing here needs.
     #[prost(oneof = "Kind", tags = "3, 4, 5, 6")]
     pub kind: Option<Kind>,
 }
 
-/// What a [`Value`] can be.
+/// What a [`StructValue`] can be.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Kind {
     /// A text.
@@ -51,7 +51,7 @@ pub enum Kind {
 pub struct List {
     /// Its elements.
     #[prost(message, repeated, tag = "1")]
-    pub values: Vec<Value>,
+    pub values: Vec<StructValue>,
 }
 
 impl Struct {
@@ -100,12 +100,12 @@ impl Struct {
     /// Puts something at `key` in a struct that was made of such calls, which is sorted. One that
     /// was received need not be.
     pub fn insert(&mut self, key: &str, kind: Kind) {
-        let value = Some(Value { kind: Some(kind) });
+        let value = Some(StructValue { kind: Some(kind) });
         match self.fields.binary_search_by(|field| (*field.key).cmp(key)) {
             Ok(at) => self.fields[at].value = value,
             Err(at) => {
                 let key = key.into();
-                self.fields.insert(at, Field { key, value });
+                self.fields.insert(at, StructEntry { key, value });
             }
         }
     }

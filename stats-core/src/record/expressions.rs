@@ -2,11 +2,11 @@
 //! and all of them are evaluated together.
 
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::facts::EvaluatedId;
+use super::evaluated::Evaluated;
+use super::tables::EvaluatedId;
 use super::value_text;
 use crate::bytes::MAX_VALUE_BYTES;
 use crate::host::{ExpressionId, Expressions};
@@ -16,7 +16,7 @@ use crate::labels::UNKNOWN;
 /// The expressions of a configuration.
 #[derive(Default)]
 pub struct UserExpressions {
-    compiled: Vec<Compiled>,
+    compiled: Vec<UserExpression>,
     /// By bit, the position of each condition's expression; `None` for one that does not parse.
     conditions: Vec<Option<usize>>,
     /// Room for the values of one request.
@@ -25,37 +25,11 @@ pub struct UserExpressions {
     numbers: Vec<u64>,
 }
 
-struct Compiled {
+struct UserExpression {
     text: String,
     id: ExpressionId,
     /// Whether a label shows its value.
     in_labels: bool,
-}
-
-/// What expressions evaluated to for a request: part of its label set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Evaluated {
-    /// Which conditions hold, a bit each.
-    pub conditions: u64,
-    /// The values of all expressions, each with its length in front; empty where no label shows one.
-    values: Box<[u8]>,
-}
-
-impl Evaluated {
-    /// The value of the expression at a position.
-    pub fn value(&self, at: usize) -> &[u8] {
-        let mut rest = &*self.values;
-        let mut next = || {
-            let (length, after) = rest.split_first_chunk()?;
-            let (value, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = after;
-            Some(value)
-        };
-        for _ in 0..at {
-            next();
-        }
-        next().unwrap_or(UNKNOWN.as_bytes())
-    }
 }
 
 impl UserExpressions {
@@ -93,7 +67,7 @@ impl UserExpressions {
             log::warn!("the expression {text:?} does not parse: what it is for is left out");
             return None;
         };
-        self.compiled.push(Compiled {
+        self.compiled.push(UserExpression {
             text: text.to_owned(),
             id,
             in_labels: false,
@@ -147,11 +121,8 @@ impl UserExpressions {
         let values = &*self.values;
         evaluated.id(
             (holding, values),
-            |known| known.conditions == holding && *known.values == *values,
-            || Evaluated {
-                conditions: holding,
-                values: values.into(),
-            },
+            |known| known.is(holding, values),
+            || Evaluated::new(holding, values),
         )
     }
 

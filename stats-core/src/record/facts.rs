@@ -1,24 +1,12 @@
 //! The facts of one request: what gathering found out, in numbers. They are small and hold no borrow
 //! of the host, so that nothing behind this point can ask it anything more.
 
-use super::expressions::Evaluated;
-use super::tables::PrincipalTexts;
+use super::tables::{EvaluatedId, PrincipalsId, ServiceId};
 use crate::host::MessageCounts;
-use crate::intern::Id;
 use crate::labels::outcome::Outcome;
-use crate::labels::service::Service;
-use crate::labels::table::Visible;
+use crate::labels::visible::Visible;
 use crate::peer::PeerId;
 use crate::peer::unknown::UnknownReason;
-
-use alloc::boxed::Box;
-
-/// The number of a connection's principals, as far as labels show them.
-pub type PrincipalsId = Id<PrincipalTexts>;
-/// The number of a service, as far as labels show it.
-pub type ServiceId = Id<Service<Box<[u8]>>>;
-/// The number of what the user's expressions evaluated to.
-pub type EvaluatedId = Id<Evaluated>;
 
 /// What is known of a request.
 #[derive(Clone, Copy, Debug, Default)]

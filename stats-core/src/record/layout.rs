@@ -15,7 +15,7 @@ use crate::peer::principals::Principals;
 use crate::peer::workload::Workload;
 
 /// The families of some metrics under one set of conditions, and what their labels show.
-pub struct Layout {
+pub struct SeriesLayout {
     conditions: u64,
     /// In the order of the metrics; `None` for one that is dropped.
     metrics: Vec<Option<(FamilyId, Vec<Shown>)>>,
@@ -26,7 +26,7 @@ pub struct Layout {
 #[derive(PartialEq, Eq, Hash)]
 pub struct LabelValues<'a>(pub Vec<Option<(FamilyId, Vec<&'a str>)>>);
 
-impl Layout {
+impl SeriesLayout {
     fn new(
         host: &mut dyn Metrics,
         plan: &Plan,
@@ -68,9 +68,9 @@ impl Layout {
 
 /// Layouts by conditions. There are few: most configurations have no condition at all.
 #[derive(Default)]
-pub struct Layouts(Vec<Layout>);
+pub struct SeriesLayouts(Vec<SeriesLayout>);
 
-impl Layouts {
+impl SeriesLayouts {
     /// The layout of the planned metrics while these conditions hold.
     pub fn get(
         &mut self,
@@ -78,10 +78,10 @@ impl Layouts {
         plan: &Plan,
         planned: &[PlannedMetric],
         conditions: u64,
-    ) -> &Layout {
+    ) -> &SeriesLayout {
         let known = self.position(conditions);
         let at = known.unwrap_or_else(|| {
-            let layout = Layout::new(host, plan, planned, conditions);
+            let layout = SeriesLayout::new(host, plan, planned, conditions);
             self.0.push(layout);
             self.0.len() - 1
         });
@@ -89,7 +89,7 @@ impl Layouts {
     }
 
     /// The layout for these conditions, if it was needed before.
-    pub fn known(&self, conditions: u64) -> Option<&Layout> {
+    pub fn known(&self, conditions: u64) -> Option<&SeriesLayout> {
         self.0.get(self.position(conditions)?)
     }
 

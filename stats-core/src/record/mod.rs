@@ -3,30 +3,30 @@
 //! What recurs is resolved once and kept as a number, so that the steady state neither allocates nor
 //! looks at a label. Behind the facts only two questions reach the host: make this series, and record.
 
+pub mod evaluated;
 pub mod expressions;
 pub mod facts;
 mod label_sets;
 mod layout;
-mod plan;
+pub mod plan;
 pub mod tables;
 mod value_text;
 
 #[cfg(test)]
 mod tests;
 
-use crate::config::MetricsConfig;
 use crate::host::{Expressions, MessageCounts, MetricKind, Metrics, SeriesId};
 use crate::intern::seed::Seed;
 use crate::labels::Reporter;
 use crate::labels::metrics::{HttpMetric, MessageMetric};
 use crate::labels::outcome::{Outcome, Protocol};
-use crate::labels::table::Visible;
+use crate::labels::visible::Visible;
 use crate::peer::unknown::UnknownReason;
 use crate::peer::workload::Workload;
 use expressions::UserExpressions;
 use facts::{Facts, SeriesKey};
 use label_sets::{LabelSets, SetId};
-use layout::{LabelValues, Layouts, Texts};
+use layout::{LabelValues, SeriesLayouts, Texts};
 use plan::{Plan, PlannedMetric, PlannedValue};
 use tables::Tables;
 
@@ -36,8 +36,8 @@ pub struct Recorder {
     visible: Visible,
     expressions: UserExpressions,
     zero_initialize: bool,
-    at_end: Group,
-    messages: Group,
+    at_end: MetricGroup,
+    messages: MetricGroup,
 }
 
 /// What all label sets of a recorder have in common.
@@ -49,30 +49,31 @@ struct Fixed {
 }
 
 /// Metrics that are recorded together.
-struct Group {
-    layouts: Layouts,
+struct MetricGroup {
+    layouts: SeriesLayouts,
     sets: LabelSets,
 }
 
 impl Recorder {
-    /// A recorder that has recorded nothing yet.
+    /// A recorder of what is planned, for at most `limit` label sets. `zero_initialize` says whether a
+    /// known peer has a success and an error series from its first request on.
     pub fn new(
-        host: &mut dyn Expressions,
-        config: &MetricsConfig,
+        plan: Plan,
+        expressions: UserExpressions,
         reporter: Reporter,
         local: &Workload,
         seed: Seed,
+        limit: usize,
+        zero_initialize: bool,
     ) -> Self {
-        let mut expressions = UserExpressions::default();
-        let plan = Plan::compile(host, config, &mut expressions);
-        let group = |planned: &[PlannedMetric]| Group {
-            layouts: Layouts::default(),
-            sets: LabelSets::new(seed, config.max_series, planned.len()),
+        let group = |planned: &[PlannedMetric]| MetricGroup {
+            layouts: SeriesLayouts::default(),
+            sets: LabelSets::new(seed, limit, planned.len()),
         };
         Self {
             visible: plan.visible(reporter),
             expressions,
-            zero_initialize: config.zero_initialize,
+            zero_initialize,
             at_end: group(&plan.at_end),
             messages: group(&plan.messages),
             fixed: Fixed {
@@ -257,7 +258,7 @@ impl Context<'_> {
     }
 }
 
-impl Group {
+impl MetricGroup {
     /// The label set of a key that is new, and whether the label set is new too.
     fn make(
         &mut self,
@@ -317,7 +318,7 @@ impl Group {
     }
 }
 
-impl Layouts {
+impl SeriesLayouts {
     /// Whether the label set of another key has these values.
     fn have_values(
         &self,

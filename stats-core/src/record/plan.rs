@@ -13,7 +13,8 @@ use super::expressions::UserExpressions;
 use crate::config::{MetricOverride, MetricsConfig};
 use crate::host::{Expressions, MetricKind};
 use crate::labels::metrics::{ExtraMetric, HttpMetric, MessageMetric};
-use crate::labels::table::{Visible, origin};
+use crate::labels::table::origin;
+use crate::labels::visible::Visible;
 use crate::labels::{Label, Reporter, operation};
 use crate::peer::unknown::UnknownReason;
 
@@ -193,11 +194,11 @@ impl Plan {
     }
 }
 
-type Labels<'a> = Vec<(&'a str, Shown)>;
+type PlannedLabels<'a> = Vec<(&'a str, Shown)>;
 
 impl Override {
     /// Changes a metric's labels: the standard ones, and those that were added to them.
-    fn apply<'a>(&'a self, standard: &mut Labels<'a>, added: &mut Labels<'a>) {
+    fn apply<'a>(&'a self, standard: &mut PlannedLabels<'a>, added: &mut PlannedLabels<'a>) {
         for removed in &self.tags_to_remove {
             remove(standard, removed);
             remove(added, removed);
@@ -219,7 +220,7 @@ impl Override {
     }
 }
 
-fn remove(labels: &mut Labels<'_>, name: &str) {
+fn remove(labels: &mut PlannedLabels<'_>, name: &str) {
     labels.retain(|(label, _)| *label != name);
 }
 
@@ -243,4 +244,131 @@ fn overrides(
             .collect(),
     };
     configured.iter().map(compile).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Definition;
+    use crate::host::memory::{MemoryHost, MemoryMetrics};
+
+    fn plan(config: &MetricsConfig) -> (Plan, UserExpressions) {
+        let mut host = MemoryHost::new(MemoryMetrics::default());
+        let mut expressions = UserExpressions::default();
+        let plan = Plan::compile(&mut host, config, &mut expressions);
+        (plan, expressions)
+    }
+
+    fn labels(plan: &Plan, metric: usize, conditions: u64) -> Option<Vec<(&str, Shown)>> {
+        plan.labels(&plan.at_end[metric], conditions)
+    }
+
+    fn text(text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn adding(label: &str, expression: &str) -> MetricOverride {
+        MetricOverride {
+            dimensions: Vec::from([(text(label), text(expression))]),
+            ..MetricOverride::default()
+        }
+    }
+
+    #[test]
+    fn the_standard_metrics_have_all_labels_in_their_order_and_messages_the_first_twenty() {
+        let (plan, _) = plan(&MetricsConfig::default());
+        let all: Vec<_> = Label::ALL
+            .into_iter()
+            .map(|label| (label.name(), Shown::Standard(label)))
+            .collect();
+        assert_eq!(plan.at_end.len(), 4);
+        for metric in 0..4 {
+            assert_eq!(labels(&plan, metric, 0).as_deref(), Some(&all[..]));
+        }
+        let of_messages = plan.labels(&plan.messages[0], 0);
+        assert_eq!(of_messages.as_deref(), Some(&all[..20]));
+        assert_eq!(plan.at_end[0].full_name, "istio_requests_total");
+    }
+
+    #[test]
+    fn a_label_is_added_overridden_or_removed_and_the_later_entry_wins() {
+        let removing = MetricOverride {
+            tags_to_remove: Vec::from([text("reporter")]),
+            ..MetricOverride::default()
+        };
+        let overrides = [
+            adding("b", "x"),
+            adding("a", "y"),
+            adding("source_app", "x"),
+            removing,
+        ];
+        let (plan, _) = plan(&MetricsConfig {
+            overrides: overrides.into(),
+            ..MetricsConfig::default()
+        });
+        let labels = labels(&plan, 0, 0).expect("not dropped");
+        assert_eq!(labels.len(), 24 + 2);
+        assert_eq!(labels[0].0, "source_workload");
+        assert!(labels.contains(&("source_app", Shown::Expression(0))));
+        let added = [("a", Shown::Expression(1)), ("b", Shown::Expression(0))];
+        assert_eq!(labels[24..], added, "added ones last, by name");
+    }
+
+    #[test]
+    fn an_expression_that_does_not_parse_removes_its_label() {
+        let (plan, expressions) = plan(&MetricsConfig {
+            overrides: Vec::from([adding("source_app", "(("), adding("new", "((")]),
+            ..MetricsConfig::default()
+        });
+        let labels = labels(&plan, 0, 0).expect("not dropped");
+        assert_eq!(labels.len(), 24);
+        assert!(labels.iter().all(|(name, _)| *name != "source_app"));
+        assert!(expressions.is_empty());
+    }
+
+    #[test]
+    fn an_entry_applies_only_while_its_condition_holds() {
+        let dropping = MetricOverride {
+            drop: true,
+            condition: text("slow"),
+            ..MetricOverride::default()
+        };
+        let (plan, _) = plan(&MetricsConfig {
+            overrides: Vec::from([dropping]),
+            ..MetricsConfig::default()
+        });
+        assert!(labels(&plan, 0, 0).is_some());
+        assert_eq!(labels(&plan, 0, 1), None);
+    }
+
+    #[test]
+    fn a_metric_of_the_users_own_has_no_standard_label() {
+        let mut own = adding("mine", "x");
+        own.name = text("bytes_total");
+        let (plan, _) = plan(&MetricsConfig {
+            definitions: Vec::from([Definition {
+                name: text("bytes_total"),
+                value: text("request.size"),
+                kind: MetricKind::Counter,
+            }]),
+            overrides: Vec::from([own]),
+            ..MetricsConfig::default()
+        });
+        let labels = labels(&plan, 4, 0).expect("not dropped");
+        assert_eq!(labels, [("mine", Shown::Expression(1))]);
+        assert_eq!(plan.at_end[4].value, PlannedValue::Number(0));
+    }
+
+    #[test]
+    fn only_what_labels_show_is_visible() {
+        let config = MetricsConfig {
+            allowed_labels: Some(Vec::from([text("reporter"), text("response_code")])),
+            ..MetricsConfig::default()
+        };
+        for reporter in Reporter::ALL {
+            let visible = plan(&config).0.visible(reporter);
+            assert!(visible.peer.is_empty() && visible.service.is_empty());
+            assert!(visible.outcome.response_code && !visible.outcome.response_flags);
+        }
+    }
 }

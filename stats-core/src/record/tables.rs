@@ -4,22 +4,27 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::expressions::Evaluated;
-use super::facts::{PrincipalsId, ServiceId};
+use super::evaluated::Evaluated;
 use crate::bytes::{bounded, same};
 use crate::host::End;
-use crate::intern::Interner;
 use crate::intern::seed::Seed;
+use crate::intern::{Id, Interner};
 use crate::labels::Reporter;
 use crate::labels::operation::Operations;
 use crate::labels::service::Service;
-use crate::labels::table::Visible;
+use crate::labels::visible::Visible;
 use crate::peer::PeerId;
 use crate::peer::principals::Principals;
 use crate::peer::workload::{Fields, Workload};
 
 /// Both principals of a connection, as far as labels show them.
 pub type PrincipalTexts = Principals<Box<[u8]>>;
+/// The number of a connection's principals.
+pub type PrincipalsId = Id<PrincipalTexts>;
+/// The number of a service, as far as labels show it.
+pub type ServiceId = Id<Service<Box<[u8]>>>;
+/// The number of what the user's expressions evaluated to.
+pub type EvaluatedId = Id<Evaluated>;
 
 /// The tables of one direction of a plugin.
 pub struct Tables {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
+use crate::config::MetricsConfig;
 use crate::host::End;
 use crate::host::memory::{Call, MemoryHost, MemoryMetrics};
 use crate::labels::service::Service;
@@ -83,7 +84,10 @@ impl Fixture {
         let registry = Arc::<Mutex<Registry>>::default();
         let mut host = MemoryHost::new(MemoryMetrics::new(registry.clone()));
         let seed = Seed::new([3; 16]);
-        let recorder = Recorder::new(&mut host, config, reporter, &local(), seed);
+        let mut expressions = UserExpressions::default();
+        let plan = Plan::compile(&mut host, config, &mut expressions);
+        let (limit, zeroes) = (config.max_series, config.zero_initialize);
+        let recorder = Recorder::new(plan, expressions, reporter, &local(), seed, limit, zeroes);
         let visible = recorder.visible();
         let operations = config.operations.clone();
         Self {

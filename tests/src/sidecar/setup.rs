@@ -50,7 +50,7 @@ pub(super) struct HttpSetup {
 #[derive(Clone, Debug)]
 pub(super) struct ClusterSetup {
     pub(super) name: Option<&'static str>,
-    pub(super) service: Option<ClusterService>,
+    pub(super) service: Option<NamedClusterService>,
     pub(super) metadata: Map<String, Value>,
     pub(super) endpoint_metadata: Value,
     pub(super) upstream: Option<Upstream>,
@@ -82,7 +82,7 @@ pub enum Upstream {
 
 /// The service that the cluster's metadata names.
 #[derive(Clone, Debug)]
-pub(super) struct ClusterService {
+pub(super) struct NamedClusterService {
     pub(super) name: String,
     pub(super) namespace: String,
 }
@@ -118,7 +118,7 @@ impl SidecarBuilder {
 
     /// The service in the cluster's metadata (`istio.services`).
     pub fn service(mut self, namespace: &str, name: &str) -> Self {
-        self.cluster.service = Some(ClusterService {
+        self.cluster.service = Some(NamedClusterService {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
         });
@@ -297,7 +297,7 @@ impl SidecarBuilder {
             },
             cluster: ClusterSetup {
                 name: None,
-                service: Some(ClusterService {
+                service: Some(NamedClusterService {
                     name: "podinfo".to_owned(),
                     namespace: "test".to_owned(),
                 }),

@@ -44,13 +44,16 @@ const CRATES: [&str; 6] = [
 ];
 
 /// Crates that are not yet held to circles and sizes, nor to names that they have among themselves.
-const NOT_YET: [&str; 2] = ["stats-core", "filter"];
+const NOT_YET: [&str; 0] = [];
 
 /// What is allowed all the same: the finding up to its first colon, and why.
 type Exceptions = &'static [(&'static str, &'static str)];
 
 const LONG_FILES: Exceptions = &[];
-const LONG_FUNCTIONS: Exceptions = &[];
+const LONG_FUNCTIONS: Exceptions = &[(
+    "stats-core/src/labels/table.rs origin",
+    "the table of the metrics' contract, a line for each label and reporter, to be read beside it",
+)];
 const LARGE_STRUCTS: Exceptions = &[(
     "envoyfilter-manifests/src/settings.rs Settings",
     "one field for each flag of a command; a part that is flattened in could not refuse unknown names in a file",

@@ -125,7 +125,10 @@ fn load_module(
         .items
         .iter()
         .filter_map(|item| match item {
-            Item::Mod(module) if module.content.is_none() => Some(module.ident.to_string()),
+            // A file at a path of its own belongs to another crate, which is checked for itself.
+            Item::Mod(module) if module.content.is_none() && !has_path(&module.attrs) => {
+                Some(module.ident.to_string())
+            }
             _ => None,
         })
         .collect();
@@ -141,6 +144,12 @@ fn load_module(
         let path = [path, std::slice::from_ref(&name)].concat();
         load_module(workspace, file, &children.join(&name), &path, modules);
     }
+}
+
+fn has_path(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("path"))
 }
 
 fn is_for_tests(attribute: &Attribute) -> bool {
