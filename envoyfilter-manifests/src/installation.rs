@@ -194,7 +194,9 @@ fn checksum(settings: &Settings, source: &ModuleSource) -> Result<Option<String>
     };
     match (source, given) {
         (ModuleSource::File { .. }, Some(_)) => {
-            bail!("--sha256: nobody checks {source}, a file in the proxy's container: leave it out")
+            bail!(
+                "--sha256: {source} is a file in the proxy's container, which is not verified: leave it out"
+            )
         }
         (
             ModuleSource::Oci {
@@ -302,7 +304,7 @@ fn duration(text: &str) -> Result<String> {
     );
     ensure!(
         unit == "ms" || unit == "s" && number <= 15,
-        "--scrape-interval: {text} is too long: rates look back one minute and want four scrapes in it: at most 15s"
+        "--scrape-interval: {text} is too long: rates look back one minute and need four scrapes in it: at most 15s"
     );
     Ok(format!("{number}{unit}"))
 }

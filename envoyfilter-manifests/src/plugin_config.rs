@@ -31,7 +31,7 @@ impl PluginConfig {
         match setting {
             Value::String(file) => Self::read(Path::new(file)),
             Value::Object(fields) => Self::new(fields.clone()),
-            _ => bail!("--plugin-config: wants an object, or the name of a file"),
+            _ => bail!("--plugin-config: needs an object, or the name of a file"),
         }
     }
 

@@ -113,14 +113,15 @@ fn reference(text: &str) -> Result<Reference> {
     let last = name.rsplit('/').next().unwrap_or_default();
     ensure!(
         name.contains('/') && !name.contains('@'),
-        "{text} is no place to push to: write REGISTRY/REPOSITORY:TAG"
+        "{text} is not a destination for a push: write REGISTRY/REPOSITORY:TAG"
     );
     ensure!(
         last.contains(':'),
         "{text} has no tag: write REGISTRY/REPOSITORY:TAG"
     );
-    name.parse()
-        .with_context(|| format!("{text} is no place to push to: write REGISTRY/REPOSITORY:TAG"))
+    name.parse().with_context(|| {
+        format!("{text} is not a destination for a push: write REGISTRY/REPOSITORY:TAG")
+    })
 }
 
 fn module(file: &Path) -> Result<Vec<u8>> {
@@ -179,14 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_to_push_to_has_registry_repository_and_tag() {
+    fn a_destination_has_registry_repository_and_tag() {
         let to = reference("oci://localhost:5000/mesh/mixerless:1.0").unwrap();
         assert_eq!((to.registry(), to.tag()), ("localhost:5000", Some("1.0")));
         for (text, expected) in [
             ("localhost:5000/mixerless", "has no tag"),
-            ("mixerless:1", "is no place"),
-            ("localhost:5000/m@sha256:00", "is no place"),
-            ("localhost:5000/M:1", "is no place"),
+            ("mixerless:1", "is not a destination"),
+            ("localhost:5000/m@sha256:00", "is not a destination"),
+            ("localhost:5000/M:1", "is not a destination"),
         ] {
             let error = reference(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -62,7 +62,7 @@ pub fn run(options: &DemoOptions) -> Result<()> {
         show::curl_lines(&mesh);
         session.wait();
         drop(mesh);
-        println!("\nstopped; both Envoys have ended");
+        println!("\nstopped; both Envoys are gone");
     }
     let failed = checks.iter().filter(|check| check.result.is_err()).count();
     ensure!(failed == 0, "{failed} of {} checks failed", checks.len());

@@ -75,7 +75,7 @@ fn cannot_start(command: &Command) -> String {
 fn ended(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("failed with exit status {code}"),
-        None => format!("was ended by {status}"),
+        None => format!("was terminated by {status}"),
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     fn a_signal_is_named() {
         let error = show(&mut shell("kill -9 $$")).unwrap_err();
         assert!(
-            error.to_string().contains("was ended by signal: 9"),
+            error.to_string().contains("was terminated by signal: 9"),
             "{error}"
         );
     }

@@ -229,7 +229,7 @@ impl std::str::FromStr for OtherModule {
     fn from_str(text: &str) -> Result<Self> {
         let (path, root_id) = text
             .rsplit_once(':')
-            .context("wants PATH:ROOT_ID, ROOT_ID may be empty")?;
+            .context("needs PATH:ROOT_ID; ROOT_ID may be empty")?;
         let path = Path::new(path)
             .canonicalize()
             .with_context(|| path.to_owned())?;

@@ -63,7 +63,7 @@ impl Address {
             )),
             Err(error) => Err(Finding::new(
                 Fault::NoStatsListener,
-                format!("Nobody answers here: {}.", innermost(&error)),
+                format!("No answer from this address: {}.", innermost(&error)),
                 format!(
                     "See that the pod runs and has a sidecar, and that nothing keeps you from port {STATS_PORT}. {CURE}"
                 ),

@@ -76,7 +76,7 @@ impl ImageRegistry {
         let stored = stored.map_err(|error| self.explain(error))?;
         ensure!(
             stored == format!("sha256:{sha256}"),
-            "{} now holds {stored}, not sha256:{sha256} that was pushed: somebody else pushes to this tag; push again",
+            "{} now holds {stored}, not sha256:{sha256} that was pushed: another push to this tag came between; push again",
             self.to
         );
         Ok(sha256)
@@ -95,7 +95,7 @@ impl ImageRegistry {
         };
         match error {
             _ if matches!(status, Some(401 | 403)) => anyhow!(
-                "{registry} refuses these credentials for {}: `docker login {registry}` as somebody who may push there",
+                "{registry} refuses these credentials for {}: `docker login {registry}` as a user who may push there",
                 self.to.repository()
             ),
             RequestError(error) if error.is_connect() => anyhow!(error).context(format!(

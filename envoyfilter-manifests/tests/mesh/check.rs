@@ -82,7 +82,7 @@ async fn callers_from_outside_the_mesh_are_unknown_peers() {
     let problem = only(&proxy, "unknown-peers", &[]).await;
     assert_eq!(
         problem,
-        "The caller of 3 of 3 requests is unknown; 3 of them came without mutual TLS, so most likely from outside the mesh."
+        "The source of 3 of 3 requests is unknown; 3 of them came without mutual TLS, so most likely from outside the mesh."
     );
 }
 
@@ -141,7 +141,7 @@ async fn a_proxy_that_does_not_know_itself_is_found() {
 #[tokio::test]
 async fn a_port_on_which_nobody_serves_metrics_is_found() {
     let nobody = check(&free_port().to_string(), &[]).await;
-    assert!(problem(&nobody, "no-stats-listener").starts_with("Nobody answers here: "));
+    assert!(problem(&nobody, "no-stats-listener").starts_with("No answer from this address: "));
 
     let proxy = BareEnvoy::start(|_| {}).await;
     let something_else = check(&proxy.traffic.to_string(), &[]).await;
@@ -249,7 +249,7 @@ async fn people_get_words_and_what_makes_no_sense_is_an_error() {
     let (stdout, _) = texts(&output);
     assert!(
         stdout.starts_with(&format!(
-            "http://{}/stats/prometheus:\n  - The caller of 1 of 1",
+            "http://{}/stats/prometheus:\n  - The source of 1 of 1",
             proxy.metrics
         )),
         "{stdout}"

@@ -128,7 +128,7 @@ async fn what_is_printed_are_settings_for_manifests() {
 }
 
 #[tokio::test]
-async fn nobody_and_the_wrong_one_are_refused_with_one_error() {
+async fn missing_and_wrong_credentials_are_refused_with_one_error() {
     let registry = Registry::start().await;
     for credentials in [None, Some("wrong")] {
         registry.log_in(credentials);
@@ -139,7 +139,7 @@ async fn nobody_and_the_wrong_one_are_refused_with_one_error() {
         assert_eq!(
             stderr,
             format!(
-                "error: {0} refuses these credentials for mesh/mixerless: `docker login {0}` as somebody who may push there\n",
+                "error: {0} refuses these credentials for mesh/mixerless: `docker login {0}` as a user who may push there\n",
                 registry.address
             )
         );

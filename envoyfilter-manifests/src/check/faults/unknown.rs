@@ -68,7 +68,7 @@ impl Expectations {
                 .to_owned()
         };
         Some(format!(
-            "The caller of {callers} of {all} requests is unknown; {reason}."
+            "The source of {callers} of {all} requests is unknown; {reason}."
         ))
     }
 
@@ -88,7 +88,7 @@ impl Expectations {
             return None;
         }
         let reason = if outside > 0.0 {
-            format!("{outside} of them went out of the mesh, where nobody answers with metadata")
+            format!("{outside} of them went out of the mesh, where services send no metadata")
         } else if unanswered > 0.0 {
             format!("{unanswered} of them got no answer from the other side")
         } else {
@@ -96,7 +96,7 @@ impl Expectations {
                 .to_owned()
         };
         Some(format!(
-            "Who was called in {called} of {all} requests is unknown; {reason}."
+            "The destination of {called} of {all} requests is unknown; {reason}."
         ))
     }
 
