@@ -14,7 +14,7 @@ use super::steady;
 use super::testbed::{Costs, Effort, Testbed, TestbedSetup};
 use super::variant::{COMBINED, NATIVE, NATIVE_WITH_PEER, OtherModule, Variant};
 use crate::report::{Report, median, plot, progress, range};
-use crate::scenarios::EVERY_OPTION;
+use crate::scenarios::{EVERY_OPTION, INBOUND, OUTBOUND};
 
 const NOTHING: &str = "do-nothing filter";
 const STATS: &str = "stats alone";
@@ -191,19 +191,27 @@ fn variants(
     others: &[OtherModule],
     directory: &Path,
 ) -> Result<Vec<Variant>> {
+    // As manifests do, each filter says which way its requests go.
+    let (configuration, every_option) = match direction {
+        SidecarDirection::Inbound => (INBOUND.configuration, EVERY_OPTION.configuration.to_owned()),
+        SidecarDirection::Outbound => (
+            OUTBOUND.configuration,
+            EVERY_OPTION.configuration.replace("inbound", "outbound"),
+        ),
+    };
     let mut variants = vec![
         Variant::bare(),
         Variant::behind_exchange()?,
         Variant::behind_peer(direction),
         Variant::native(direction),
         Variant::native_with_peer(direction),
-        Variant::ours(STATS, &["stats"], "")?.learning_from_exchange()?,
-        Variant::our_logger(LOGGER)?.learning_from_exchange()?,
-        Variant::combined("")?,
-        Variant::ours(TWO_FILTERS, &["metadata_exchange", "stats"], "")?,
+        Variant::ours(STATS, &["stats"], configuration)?.learning_from_exchange()?,
+        Variant::our_logger(LOGGER, configuration)?.learning_from_exchange()?,
+        Variant::combined(configuration)?,
+        Variant::ours(TWO_FILTERS, &["metadata_exchange", "stats"], configuration)?,
         Variant {
             added_labels: &ADDED_LABELS,
-            ..Variant::ours(EVERY_OPTION_ON, &[""], EVERY_OPTION.configuration)?
+            ..Variant::ours(EVERY_OPTION_ON, &[""], &every_option)?
         },
     ];
     for part in steady::parts(direction) {

@@ -10,6 +10,7 @@ use harness::SidecarDirection;
 use super::testbed::{Testbed, TestbedSetup};
 use super::variant::{COMBINED, NATIVE, Variant};
 use crate::report::{Report, median, progress, range};
+use crate::scenarios::INBOUND;
 
 const PER_SECOND: u32 = 2_000;
 const DURATION: Duration = Duration::from_secs(3);
@@ -29,7 +30,7 @@ pub async fn run(report: &mut Report) -> Result<()> {
     let variants = [
         Variant::bare(),
         Variant::native(SidecarDirection::Inbound),
-        Variant::combined("")?,
+        Variant::combined(INBOUND.configuration)?,
     ];
     let found = measure(&setup, &variants).await?;
 

@@ -10,6 +10,7 @@ use super::load::RequestVariety;
 use super::testbed::{Testbed, TestbedSetup};
 use super::variant::Variant;
 use crate::report::{Report, progress};
+use crate::scenarios::INBOUND;
 
 /// New label sets that are measured.
 const LABEL_SETS: u32 = 1_000;
@@ -24,7 +25,7 @@ const LATER: u32 = 2;
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report) -> Result<()> {
     let native = Variant::native(SidecarDirection::Inbound);
-    let combined = Variant::combined("")?;
+    let combined = Variant::combined(INBOUND.configuration)?;
     let native_with_rules = new_label_set(native.clone(), true).await?;
     let native_without_rules = new_label_set(native, false).await?;
     let with_rules = new_label_set(combined.clone(), true).await?;

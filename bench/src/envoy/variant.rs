@@ -154,11 +154,12 @@ impl Variant {
     ///
     /// # Errors
     /// When it has not been built.
-    pub fn our_logger(name: &str) -> Result<Self> {
+    pub fn our_logger(name: &str, configuration: &str) -> Result<Self> {
         let module = harness::install::module()?;
-        let logger = plugin(&format!("bench.{name}"), "stats", &module, "").access_logger();
+        let plugin_name = format!("bench.{name}");
+        let logger = plugin(&plugin_name, "stats", &module, configuration);
         Ok(Self {
-            loggers: vec![logger],
+            loggers: vec![logger.access_logger()],
             ..Self::ours(name, &[], "")?
         })
     }

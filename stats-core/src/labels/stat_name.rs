@@ -8,15 +8,16 @@ use alloc::vec::Vec;
 
 use super::value::{LABEL_SEPARATOR, VALUE_SEPARATOR, neutral};
 
-/// The stat name of a metric with these labels and [neutral] values, in this order. The gauge `build`
-/// has a form of its own, [`build`].
+/// The stat name of a metric with these labels and [neutral] values, in this order. What has the labels
+/// of the gauge `build`, with its first value, has its form too: see [`build`].
 pub fn with_labels<'a>(
     metric: &str,
-    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+    labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> String {
-    let mut labels = labels.into_iter().peekable();
-    if let Some(("component", _)) = labels.peek() {
-        let version = labels.nth(1).map_or("", |(_, version)| version);
+    let mut first = labels.clone();
+    if let [Some(("component", "proxy")), Some(("tag", version)), None] =
+        [(); 3].map(|()| first.next())
+    {
         return build(version, metric);
     }
     let mut name = String::with_capacity(1024);
@@ -98,6 +99,30 @@ mod tests {
                 "istio_build"
             ))
         );
+    }
+
+    #[test]
+    fn labels_are_glued_in_front_of_the_metric() {
+        let labels = [("reporter", "source"), ("component", "proxy")];
+        let name = with_labels("istio_x", labels.into_iter());
+        assert_eq!(name, "reporter=.=source;.;component=.=proxy;.;istio_x");
+        assert_eq!(parse(&name), Some((labels.to_vec(), "istio_x")));
+        assert_eq!(with_labels("istio_x", [].into_iter()), "istio_x");
+    }
+
+    #[test]
+    fn only_the_labels_of_build_have_its_form() {
+        let glued = |labels: &[(&str, &str)]| with_labels("istio_x", labels.iter().copied());
+        let build = [("component", "proxy"), ("tag", "1.30")];
+        assert_eq!(glued(&build), "component.proxy.tag.1.30;.istio_x");
+        for labels in [
+            &build[..1],
+            &[("component", "cart"), ("tag", "1.30")],
+            &[build[0], build[1], ("more", "")],
+            &[build[1], build[0]],
+        ] {
+            assert_eq!(parse(&glued(labels)), Some((labels.to_vec(), "istio_x")));
+        }
     }
 
     proptest! {

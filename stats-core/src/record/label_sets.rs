@@ -108,10 +108,15 @@ impl LabelSets {
         set
     }
 
-    /// Remembers the label set of a key, as long as there is room for keys: there may be more of them
-    /// than of label sets, since some show the same values.
+    /// Whether one more key fits beside those that were the first of their label set. There may be as
+    /// many again: some show the same values as another, others exceed the limit.
+    pub fn has_room_for_key(&self) -> bool {
+        self.keys.len() - self.count() < self.limit
+    }
+
+    /// Remembers the label set of a key, as long as it fits.
     pub fn remember(&mut self, key: SeriesKey, set: SetId) {
-        if self.keys.len() - self.count() < self.limit {
+        if self.has_room_for_key() {
             self.insert(key, set);
         }
     }

@@ -267,6 +267,11 @@ impl MetricGroup {
         key: SeriesKey,
         exceeded_before: bool,
     ) -> (SetId, bool) {
+        if !self.sets.has_room() && !self.sets.has_room_for_key() {
+            // Nothing could be remembered of what is found out below: past the limit, a request that is
+            // new costs no more than that.
+            return (self.overflow(host, context, exceeded_before), false);
+        }
         let evaluated = context.tables.evaluated.get(key.evaluated);
         let (Some(texts), Some(evaluated)) = (context.texts(&key), evaluated) else {
             return (self.overflow(host, context, exceeded_before), false);
@@ -288,6 +293,7 @@ impl MetricGroup {
             return (set, false);
         }
         if !sets.has_room() {
+            sets.remember(key, SetId::OVERFLOW);
             return (self.overflow(host, context, exceeded_before), false);
         }
         let series = make_series(host, &values);

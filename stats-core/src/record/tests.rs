@@ -227,6 +227,39 @@ fn what_exceeds_the_limit_is_counted_in_one_more() {
 }
 
 #[test]
+fn past_the_limit_what_is_remembered_is_bounded_and_what_was_known_stays_known() {
+    let config = MetricsConfig {
+        max_series: 3,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    let outcome = |code| Raw {
+        outcome: Outcome {
+            response_code: code,
+            ..Outcome::default()
+        },
+        ..raw()
+    };
+    for code in 200..300 {
+        fixture.record(&outcome(code), Reporter::Destination);
+    }
+    let known = fixture.record(&outcome(201), Reporter::Destination);
+    assert!(known.is_some_and(|set| set != SetId::OVERFLOW));
+    let beyond = fixture.record(&outcome(204), Reporter::Destination);
+    assert_eq!(beyond, Some(SetId::OVERFLOW), "remembered");
+    assert_eq!(fixture.record(&outcome(299), Reporter::Destination), None);
+    let series = fixture.host.metrics.count();
+    fixture.record(&outcome(300), Reporter::Destination);
+    assert_eq!(fixture.host.metrics.count(), series, "nothing is defined");
+    let all: u64 = fixture
+        .requests()
+        .iter()
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum();
+    assert_eq!(all, 104, "none is lost");
+}
+
+#[test]
 fn dropped_metrics_take_no_slot() {
     let config = MetricsConfig {
         overrides: Vec::from([crate::config::MetricOverride {
