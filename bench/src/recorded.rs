@@ -87,7 +87,7 @@ impl Recorded {
             name: Some("podinfo".into()),
             namespace: "shop".into(),
         });
-        host.values = vec![
+        host.expressions.values = vec![
             ("request.method", Value::Text(b"GET")),
             ("request.url_path", Value::Text(b"/reviews/7")),
         ];
@@ -139,9 +139,9 @@ impl Recorded {
     /// Expressions that were compiled and have no value here: then something else is measured than
     /// was meant.
     pub fn problems(&self) -> Vec<String> {
-        let compiled = self.host.expressions.iter().flatten();
+        let compiled = self.host.expressions.compiled.iter().flatten();
         let unknown = compiled.filter(|text| {
-            let mut values = self.host.values.iter();
+            let mut values = self.host.expressions.values.iter();
             !values.any(|(known, _)| *known == text.as_str())
         });
         unknown

@@ -154,6 +154,12 @@ impl ProxyWasm {
         Self { _private: () }
     }
 
+    /// Makes the memory for what is handed over free again: nothing that was is borrowed any more.
+    pub fn reuse_memory(&mut self) {
+        // SAFETY: what was handed over was borrowed from this handle, which is borrowed anew here.
+        unsafe { memory::reuse() };
+    }
+
     /// A whole buffer.
     pub fn buffer(&self, buffer: BufferType) -> Option<&[u8]> {
         // SAFETY: the two pointers are to locals, as `handed_over` has it.
@@ -249,7 +255,7 @@ impl ProxyWasm {
         time
     }
 
-    /// 16 random bytes; the time in their place where the proxy has none.
+    /// 16 random bytes; the time instead, where the proxy refuses to give any.
     pub fn random(&self) -> [u8; 16] {
         let mut bytes = u128::from(self.now()).to_ne_bytes();
         // SAFETY: the buffer is a local of this size.
@@ -274,7 +280,7 @@ impl ProxyWasm {
     }
 
     /// Shares a value with all VMs of the same id, those to come included.
-    pub fn share(&self, key: &[u8], value: &[u8]) {
+    pub fn share(&mut self, key: &[u8], value: &[u8]) {
         // SAFETY: both slices are valid for the call.
         unsafe {
             proxy_set_shared_data(
@@ -288,7 +294,7 @@ impl ProxyWasm {
     }
 
     /// Makes another context the one that calls are about; whether there still is one.
-    pub fn set_context(&self, context: u32) -> bool {
+    pub fn set_context(&mut self, context: u32) -> bool {
         // SAFETY: no memory is passed.
         let status = unsafe { proxy_set_effective_context(context) };
         status == OK

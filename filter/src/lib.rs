@@ -80,7 +80,11 @@ impl Contexts {
         });
     }
 
+    /// A request begins, below a root context. Where that has no plugin, there is nothing to keep.
     fn begin(&mut self, context: u32, root: u32) {
+        let Some(Some(_)) = of(&mut self.plugins, root) else {
+            return;
+        };
         let request = OpenRequest {
             context,
             root,
@@ -129,6 +133,7 @@ impl Contexts {
         let configuration = configuration.unwrap_or_default().to_vec();
         let name = facts::text(&proxy, "plugin_name").to_vec();
         let good = [b"mixerless.good.", &*name].concat();
+        let refused = [b"mixerless.refused.", &*name].concat();
         let node = proxy.attribute(attributes::NODE).unwrap_or_default();
         let local = envoy::local_proxy(node, proxy.random());
         let mut state = PluginState::default();
@@ -143,45 +148,44 @@ impl Contexts {
             Ok(plugin) => {
                 proxy.share(&good, b"");
                 proxy.set_tick_period(plugin.tick());
+                proxy.share(&refused, b"");
                 if let Some(old) = slot.replace(Loaded { plugin, state }) {
+                    // What they know is the old plugin's.
+                    for open in self.requests.iter_mut().filter(|open| open.root == root) {
+                        open.request.forget_plugin();
+                    }
                     old.release(proxy);
                 }
                 true
             }
             Err(error) => {
                 // Each worker has a VM of its own, but one line says it.
-                let refused = [b"mixerless.refused.", &*name].concat();
                 if proxy.shared(&refused) != Some(&configuration) {
                     proxy.share(&refused, &configuration);
                     abi::log(LogLevel::Error, &format!("mixerless: {error}"));
                 }
-                // Told of a refusal, the proxy keeps a configuration before it; without one, it does
-                // not even start. Telemetry must not do that: then the plugin only does nothing.
+                // A proxy that is told of a refusal keeps the configuration before it; without one, it
+                // does not start. Telemetry must not do that: then the plugin only does nothing.
                 proxy.shared(&good).is_none()
             }
         }
     }
 
-    /// Looks after open requests and plugins, of which the proxy does not tell when they are gone: it
-    /// would enter the module for each request once more.
-    fn tick(&mut self, mut proxy: ProxyWasm, root: u32) {
+    /// Reports open requests, and drops requests and plugins that are gone: the proxy does not tell of
+    /// them, since it would enter the module for each request once more.
+    fn tick(&mut self, proxy: ProxyWasm, root: u32) {
         let Self { plugins, requests } = self;
         let Some(Some(Loaded { plugin, state })) = of(plugins, root) else {
             return;
         };
         let reports = plugin.on_tick();
+        let mut host = Host { proxy, state };
         requests.retain(|open| {
             if open.root != root {
                 return true;
             }
-            let is_open = proxy.set_context(open.context);
-            // What is handed over for one request takes the place of what was for the last.
-            // SAFETY: each handle is dropped, with all that was borrowed from it, before the next.
-            let proxy = unsafe { ProxyWasm::new() };
-            let mut host = Host {
-                proxy,
-                state: &mut *state,
-            };
+            host.proxy.reuse_memory();
+            let is_open = host.proxy.set_context(open.context);
             if !is_open {
                 plugin.on_done(&mut host, &mut open.request);
             } else if reports {
@@ -189,23 +193,37 @@ impl Contexts {
             }
             is_open
         });
-        // SAFETY: the ones in the loop are gone, and nothing is borrowed from the first.
-        proxy = unsafe { ProxyWasm::new() };
+        let mut proxy = host.proxy;
         while let Some(gone) = plugins
             .iter()
             .position(|(context, _)| !proxy.set_context(*context))
         {
             let (gone, plugin) = plugins.swap_remove(gone);
-            requests.retain(|open| open.root != gone);
-            if let Some(Loaded { plugin, .. }) = plugin {
-                plugin.end();
+            // The effective context is a root that is there: a gauge can be changed from it.
+            proxy.set_context(root);
+            if let Some(mut plugin) = plugin {
+                for open in requests.iter_mut().filter(|open| open.root == gone) {
+                    proxy = plugin.on_done(proxy, &mut open.request);
+                }
+                plugin.plugin.end();
             }
+            requests.retain(|open| open.root != gone);
         }
         proxy.set_context(root);
     }
 }
 
 impl Loaded {
+    /// A request of this plugin is gone.
+    fn on_done(&mut self, proxy: ProxyWasm, request: &mut Request) -> ProxyWasm {
+        let mut host = Host {
+            proxy,
+            state: &mut self.state,
+        };
+        self.plugin.on_done(&mut host, request);
+        host.proxy
+    }
+
     /// Gives back what the proxy holds.
     fn release(self, proxy: ProxyWasm) {
         let Self { plugin, mut state } = self;

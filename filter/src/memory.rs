@@ -37,7 +37,7 @@ pub unsafe fn reuse() {
             return;
         }
         for (pointer, layout) in memory.large.drain(..) {
-            // SAFETY: allocated with this layout, and the caller promises that nobody looks at it.
+            // SAFETY: allocated with this layout, and the caller promises that it is not looked at any more.
             unsafe { dealloc(pointer, layout) };
         }
     });

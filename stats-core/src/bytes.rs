@@ -17,7 +17,7 @@ pub fn bounded_text(text: &str) -> &str {
 
 /// Whether both are the same.
 ///
-/// On wasm `==` compares byte by byte: with it in this place a steady inbound request takes 18,200
+/// On wasm `==` compares byte by byte: with it, a steady inbound request takes 18,200
 /// WebAssembly instructions, and 4,700 with this.
 #[inline]
 pub fn same(a: &[u8], b: &[u8]) -> bool {
@@ -39,7 +39,7 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
         && tail(a, a_rest) == tail(b, b_rest)
 }
 
-/// The bits in which the words at a place of two blocks differ.
+/// The bits in which two blocks differ in the word at a position.
 #[inline]
 fn differs(a: &[u8; 32], b: &[u8; 32], at: usize) -> u64 {
     word(a, at) ^ word(b, at)

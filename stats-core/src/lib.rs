@@ -1,8 +1,8 @@
 //! Istio's standard metrics, decided without a proxy: who the peer of a request is, which labels
 //! the request carries, which series it feeds.
 //!
-//! No std, no unsafe code, no call into a host: what the core needs of the proxy around it, it
-//! declares as traits in [`host`]. `filter/` implements them on proxy-wasm; another proxy can
+//! No std, no unsafe code: what the core needs of the proxy around it, it asks only through the traits
+//! in [`host`]. `filter/` implements them on proxy-wasm; another proxy can
 //! implement them on itself, and let a [`registry`] hold the series.
 //!
 //! # Read in this order

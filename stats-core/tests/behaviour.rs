@@ -200,7 +200,9 @@ fn without_the_host_header_fallback_the_authority_is_not_read() {
     let mut mock = mock::outbound();
     mock.cluster = ClusterFacts::default();
     let configuration = r#"{"disable_host_header_fallback": true}"#;
-    mock.send_with(configuration);
+    let mut plugin = mock.telemetry(configuration);
+    let calls = mock.calls_of_a_request(&mut plugin);
+    assert!(!calls.contains(&"get Request :authority".to_owned()));
     assert_eq!(
         counts(&mock, "destination_service"),
         expected(&[("unknown", 1)])
@@ -255,7 +257,7 @@ fn a_peer_that_sends_one_header_gets_that_one() {
 }
 
 #[test]
-fn two_filters_meet_through_filter_state() {
+fn an_exchange_filter_publishes_the_peer_and_records_nothing() {
     let mut mock = mock::inbound();
     let mut plugin = mock.plugin(Role::MetadataExchange, "");
     assert_eq!(
@@ -279,9 +281,9 @@ fn what_a_plugin_compiled_it_gives_back() {
         let mut plugin =
             mock.telemetry(r#"{"metrics": [{"dimensions": {"a": "b"}, "match": "c"}]}"#);
         mock.send(&mut plugin);
-        assert_eq!(mock.held_expressions(), 2);
+        assert_eq!(mock.expressions.held(), 2);
         plugin.release(&mut mock.host);
-        assert_eq!(mock.held_expressions(), 0);
+        assert_eq!(mock.expressions.held(), 0);
     }
 }
 
@@ -386,6 +388,39 @@ fn an_entry_applies_only_where_its_condition_holds() {
             .iter()
             .any(|sample| sample.contains("speed=\"slow\"")),
         "{samples:#?}"
+    );
+}
+
+#[test]
+fn a_label_that_is_not_shown_makes_no_label_sets() {
+    let mut mock = mock::inbound();
+    let configuration = r#"{"max_series": 3, "metrics": [
+        {"match": "expr.failed", "dimensions": {"path": "expr.path"}}
+    ]}"#;
+    let mut plugin = mock.telemetry(configuration);
+    mock.value("expr.failed", Value::Bool(false));
+    for path in ["/a", "/b", "/c", "/d", "/e"] {
+        mock.value("expr.path", Value::Text(path.as_bytes()));
+        mock.send(&mut plugin);
+    }
+    assert_eq!(counts(&mock, "reporter"), expected(&[("destination", 5)]));
+    mock.value("expr.failed", Value::Bool(true));
+    mock.send(&mut plugin);
+    let samples = mock.samples("istio_requests_total");
+    assert_eq!(samples.len(), 2, "{samples:#?}");
+    assert!(samples.iter().any(|sample| sample.contains("path=\"/e\"")));
+}
+
+#[test]
+fn a_peer_in_filter_state_is_asked_for_where_headers_are_no_source() {
+    let mut mock = mock::inbound();
+    let mut plugin = mock.telemetry(r#"{"peer_sources": ["filter_state"]}"#);
+    mock.send(&mut plugin);
+    mock.peers.native[End::Downstream as usize] = Some(vec![b"from-filter".to_vec()]);
+    mock.send(&mut plugin);
+    assert_eq!(
+        counts(&mock, "source_workload"),
+        expected(&[("from-filter", 1), ("unknown", 1)])
     );
 }
 
@@ -688,11 +723,11 @@ fn a_label_on_messages_is_what_it_was_when_the_request_began() {
     let mut request = Request::default();
     plugin.on_request_headers(&mut mock.host, &mut request);
     // While the request is open there are no headers to evaluate.
-    mock.values.clear();
+    mock.expressions.values.clear();
     mock.facts.grpc_messages = messages(3, 1);
     plugin.on_report(&mut mock.host, &mut request);
     mock.facts.grpc_messages = messages(4, 1);
-    mock.value("expr.path", Value::Text(b"/begun"));
+    mock.value("expr.path", Value::Text(b"/ended"));
     plugin.on_log(&mut mock.host, &mut request);
     let samples = mock.samples("istio_request_messages_total");
     assert_eq!(samples.len(), 1, "{samples:#?}");

@@ -76,7 +76,12 @@ fn serialized(proxy: &Recorded, name: &str) -> Option<Serialized> {
             message(messages::cluster_metadata(host.cluster.service.as_ref()?))
         }
         "downstream_peer" => message(host.peers.published[End::Downstream as usize].clone()?),
-        other => match host.values.iter().find(|(known, _)| *known == other)? {
+        other => match host
+            .expressions
+            .values
+            .iter()
+            .find(|(known, _)| *known == other)?
+        {
             (_, Value::Text(value)) => text(value),
             _ => None,
         },

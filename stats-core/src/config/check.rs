@@ -11,7 +11,7 @@ use crate::labels::{LABELS, metrics};
 /// The most conditions that a configuration can have: which hold is one bit each.
 const MAX_CONDITIONS: usize = 64;
 
-/// Labels that Kiali or Flagger query: without one of them, they show nothing and say nothing.
+/// Labels that Kiali or Flagger query: without one of them, they show nothing, and no error.
 const QUERIED: [&str; 13] = [
     "reporter",
     "source_workload",

@@ -1,5 +1,5 @@
-//! JSON as it stands, before anybody knows what it ought to be. What a configuration wants of it is
-//! in [`config`](crate::config).
+//! JSON values, not yet of the types that a configuration wants: those are in
+//! [`reader`](super::reader).
 //!
 //! Not `serde_json::Value`: an object there is a tree, whose code would be a twentieth of the module.
 //! Here it is a list, in the order in which it was written.

@@ -21,7 +21,7 @@ use crate::registry::MetricKind;
 /// What can be configured; `docs/configuration.md` has an example of each field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Which way the requests go.
+    /// The direction of the requests.
     pub direction: DirectionSetting,
     /// Who reports: by the direction, or as a waypoint.
     pub reporter: ReporterSetting,
@@ -46,7 +46,7 @@ pub struct PeerConfig {
     pub additional_labels: Vec<String>,
     /// Whether no metadata is sent to clusters outside of the mesh.
     pub skip_external_clusters: bool,
-    /// Whether what the exchange learned is published as filter state. An exchange without stats
+    /// Whether the peer that the exchange decodes is published as filter state. An exchange without stats
     /// always publishes; one with stats only on demand, for it costs a call per request.
     pub publish: bool,
 }

@@ -17,15 +17,15 @@ pub struct JsonFields {
 }
 
 impl JsonFields {
-    /// Reads a field into its place, where it is there.
+    /// Parses a field into a setting, where it is there.
     pub fn read<T>(
         &mut self,
         name: &str,
-        place: &mut T,
-        read: impl FnOnce(JsonField) -> Result<T, ConfigError>,
+        setting: &mut T,
+        parse: impl FnOnce(JsonField) -> Result<T, ConfigError>,
     ) -> Result<(), ConfigError> {
         if let Some(field) = self.take(name) {
-            *place = read(field)?;
+            *setting = parse(field)?;
         }
         Ok(())
     }

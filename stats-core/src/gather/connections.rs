@@ -11,11 +11,10 @@ pub struct ConnectionTable<T> {
     slots: Vec<Option<(u64, T)>>,
 }
 
-impl<T: Copy> Default for ConnectionTable<T> {
+impl<T> Default for ConnectionTable<T> {
+    /// A table that takes no memory before something is remembered.
     fn default() -> Self {
-        Self {
-            slots: alloc::vec![None; SLOTS],
-        }
+        Self { slots: Vec::new() }
     }
 }
 
@@ -31,13 +30,16 @@ impl<T: Copy> ConnectionTable<T> {
 
     /// Remembers something of a connection.
     pub fn remember(&mut self, id: u64, what: T) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS, || None);
+        }
         if let Some(slot) = self.slots.get_mut(slot(id)) {
             *slot = Some((id, what));
         }
     }
 }
 
-/// Ids are consecutive, so neighbours do not collide.
+/// Ids count up, so connections that were opened one after the other do not collide.
 fn slot(id: u64) -> usize {
     id as usize % SLOTS
 }

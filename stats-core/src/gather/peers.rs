@@ -13,13 +13,14 @@ use crate::record::tables::Peers;
 
 /// The peers on one side.
 ///
-/// A source is asked only where the ones before it know nothing. One that comes before the exchange
-/// would be asked for every request, although whether some other filter provides peers is a matter
-/// of the filter chain: while the exchange does learn peers, which such a filter would have kept from
-/// it, that source is asked once after every tick.
+/// A source is asked only where the ones before it know nothing. Filter state usually comes before the
+/// exchange's headers and would be asked for every request. A native filter that sets it also removes
+/// the headers, so while headers do come, filter state is asked once after every tick only.
 pub struct PeerFinder {
     end: End,
     sources: Vec<PeerSource>,
+    /// Whether the exchange's headers are among the sources.
+    uses_headers: bool,
     /// Whether this filter exchanges metadata itself.
     exchanges: bool,
     published: PeerCache,
@@ -50,6 +51,7 @@ impl PeerFinder {
         Self {
             end,
             sources: sources.iter().copied().filter(is_here).collect(),
+            uses_headers: sources.contains(&PeerSource::Headers),
             exchanges,
             published: cache(),
             native: cache(),
@@ -59,8 +61,8 @@ impl PeerFinder {
         }
     }
 
-    /// The peer of the current request. `exchanged` is what the exchange in this filter learned; where
-    /// that is another filter's work, what it published counts as the headers' word. `baggage` is asked
+    /// The peer of the current request. `exchanged` is the peer that the exchange in this filter decoded;
+    /// where another filter exchanges, the peer that it published is used instead. `baggage` is asked
     /// for the value of that header.
     #[inline]
     pub fn find<'a>(
@@ -70,7 +72,9 @@ impl PeerFinder {
         exchanged: Option<PeerId>,
         baggage: impl Fn() -> Option<&'a [u8]>,
     ) -> Option<PeerId> {
-        let exchanged = if self.exchanges {
+        let exchanged = if !self.uses_headers {
+            None
+        } else if self.exchanges {
             exchanged
         } else {
             self.published(host, peers)
@@ -105,7 +109,7 @@ impl PeerFinder {
         self.native_may_be_first = true;
     }
 
-    /// What an exchange filter of this module beside this one learned.
+    /// The peer that an exchange filter of this module beside this one decoded.
     fn published(&mut self, host: &impl PeerState, peers: &mut Peers) -> Option<PeerId> {
         let value = host.published_peer(self.end)?;
         look_up(

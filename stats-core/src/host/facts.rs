@@ -142,7 +142,7 @@ pub trait Connections {
     fn downstream_principals(&self) -> Principals<&[u8]>;
 }
 
-/// Knows peers from elsewhere, and passes on what the exchange learns.
+/// Knows peers that other filters found, and passes on those that the exchange decodes.
 pub trait PeerState {
     /// The peer that an exchange filter of this module published with [`Self::publish_peer`].
     fn published_peer(&self, end: End) -> Option<&[u8]>;

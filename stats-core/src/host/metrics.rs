@@ -28,7 +28,7 @@ pub trait Metrics {
     /// Adds to a counter.
     fn add(&mut self, counter: SeriesId, by: u64);
 
-    /// Observes a value in a histogram.
+    /// Observes a value in a histogram, in the unit of the metric: milliseconds or bytes.
     fn observe(&mut self, histogram: SeriesId, value: u64);
 
     /// Sets a gauge.

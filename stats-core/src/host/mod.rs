@@ -40,13 +40,13 @@ use crate::peer::workload::Workload;
 
 /// Knows the time.
 pub trait Clock {
-    /// Nanoseconds since some fixed point.
+    /// Nanoseconds since some fixed point; best of a clock that never goes back.
     fn now(&self) -> u64;
 }
 
 /// A host of HTTP telemetry.
 ///
-/// What is on the way of every request is generic over it, and compiled with the host. What runs once
+/// Code that every request runs is generic over it, and compiled with the host. Code that runs once
 /// per plugin, series or peer takes a `&mut dyn` of one capability, and is compiled once and small: a
 /// proxy compiles all of a module before it starts.
 pub trait HttpHost:
@@ -59,7 +59,7 @@ impl<T: Headers + Requests + Connections + PeerState + Metrics + Expressions + C
 {
 }
 
-/// This proxy, as a host introduces it when a plugin is configured.
+/// This proxy, as a host describes it when a plugin is configured.
 #[derive(Clone, Debug, Default)]
 pub struct LocalProxy {
     /// The id of the proxy's node: the value of the exchange's id header.

@@ -1,10 +1,10 @@
-//! Which way requests go, and who reports them.
+//! The direction of requests, and who reports them.
 
 use crate::config::{Config, DirectionSetting, ReporterSetting};
 use crate::host::{Connections, End, ListenerDirection};
 use crate::labels::Reporter;
 
-/// Which way a request goes.
+/// The direction of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Towards this proxy's workload.
@@ -41,7 +41,7 @@ impl Direction {
         }
     }
 
-    /// Who reports requests that go this way.
+    /// Who reports requests of this direction.
     pub const fn reporter(self) -> Reporter {
         match self {
             Self::Inbound => Reporter::Destination,

@@ -25,7 +25,7 @@ pub const ID_HEADER: &str = "x-envoy-peer-metadata-id";
 /// Carries the sender's workload: base64 of a `google.protobuf.Struct`.
 pub const METADATA_HEADER: &str = "x-envoy-peer-metadata";
 
-/// What the exchange learned from the headers of a request or response.
+/// What the headers of a request or response told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExchangeResult {
     /// The peer; `None` where it sent no metadata, or none that decodes.
@@ -34,7 +34,7 @@ pub struct ExchangeResult {
     pub has_id: bool,
     /// Whether metadata came: a reply may carry ours.
     pub has_metadata: bool,
-    /// Why there is no peer; `None` also where there was no header at all.
+    /// Why there is no peer; [`UnknownReason::None`] also where no headers have been looked at.
     pub reason: UnknownReason,
 }
 
@@ -44,7 +44,7 @@ pub struct Exchange {
     own_metadata: String,
     additional_labels: Vec<String>,
     peers: PeerCache,
-    /// Whether what is learned is published for other filters.
+    /// Whether decoded peers are published for other filters.
     publishes: bool,
     /// Whether the last request carried both headers: then the next one is likely to.
     expects_both: bool,

@@ -1,4 +1,5 @@
-//! Gathers the facts of a request: the one place that asks the host what labels and histograms need.
+//! Gathers the facts of a request: the one place that asks the host what labels and histograms of a
+//! request need when it has ended, or is reported while it is open.
 
 use super::direction::Direction;
 use super::request::Request;
@@ -100,7 +101,9 @@ impl Gatherer {
                 response_bytes: known.response_bytes,
             },
             messages: if grpc { host.grpc_messages() } else { None },
-            ..self.peers(host, tables, request)
+            ..self.peers(host, tables, request, || {
+                host.header(HeaderMap::Request, BAGGAGE_HEADER)
+            })
         };
         Some(Facts {
             reason: self.reason(&facts, request),
@@ -108,8 +111,8 @@ impl Gatherer {
         })
     }
 
-    /// The facts of a gRPC request that is still open; `None` where its service is not known before
-    /// its end. Headers cannot be read then, nor expressions evaluated.
+    /// The facts of a gRPC request that is still open; `None` where nothing counts its messages, or its
+    /// service is not known before its end. Headers cannot be read then, nor expressions evaluated.
     pub fn open(
         &mut self,
         host: &impl HttpHost,
@@ -117,25 +120,31 @@ impl Gatherer {
         clusters: &mut Clusters,
         request: &Request,
     ) -> Option<Facts> {
+        let messages = host.grpc_messages()?;
         let known = host.open_request(self.direction.principals());
         Some(Facts {
             service: self.service(host, tables, clusters, &known, || None)?,
             principals: self.principals(host, tables, &known),
-            messages: host.grpc_messages(),
-            ..self.peers(host, tables, request)
+            messages: Some(messages),
+            ..self.peers(host, tables, request, || None)
         })
     }
 
-    /// The peers of a request, in otherwise empty facts.
+    /// The peers of a request, in otherwise empty facts. `baggage` is asked for the value of that header.
     #[inline]
-    fn peers(&mut self, host: &impl HttpHost, tables: &mut Tables, request: &Request) -> Facts {
+    fn peers<'a>(
+        &mut self,
+        host: &'a impl HttpHost,
+        tables: &mut Tables,
+        request: &Request,
+        baggage: impl Fn() -> Option<&'a [u8]>,
+    ) -> Facts {
         let mut find = |end: End| {
             let finder = match end {
                 End::Downstream => &mut self.downstream,
                 End::Upstream => &mut self.upstream,
             };
-            let baggage = || host.header(HeaderMap::Request, BAGGAGE_HEADER);
-            finder.find(host, &mut tables.peers, request.exchanged(end), baggage)
+            finder.find(host, &mut tables.peers, request.exchanged(end), &baggage)
         };
         let (peer, upstream) = match self.direction {
             Direction::Inbound => (find(End::Downstream), None),
@@ -159,7 +168,11 @@ impl Gatherer {
         match self.direction {
             Direction::Outbound if unreached => UnknownReason::NoResponse,
             _ if !self.exchanges => UnknownReason::NoMetadata,
-            direction => request.reason(direction),
+            direction => match request.reason(direction) {
+                // The proxy answered before the headers were looked at, or no source is the exchange.
+                UnknownReason::None => UnknownReason::NoMetadata,
+                reason => reason,
+            },
         }
     }
 
@@ -209,7 +222,7 @@ impl Gatherer {
         {
             return Some(decided);
         }
-        let authority = if self.authority_names_services && !cluster.service.decides(known.route) {
+        let authority = if self.authority_names_services {
             authority()
         } else {
             Some(&b""[..])

@@ -1,4 +1,5 @@
-//! Metrics of requests as they begin: for an autoscaler, what has ended comes too late.
+//! Metrics of requests as they begin. An autoscaler needs them: requests that are counted at their end
+//! show a load that is over.
 
 use alloc::format;
 use alloc::vec::Vec;

@@ -50,8 +50,8 @@ impl OpenMessages {
         self.reported = now;
     }
 
-    /// Reports the rest of the messages of a request that has ended. At its end more is known, but a
-    /// request stays in the series that it began in.
+    /// Reports the rest of the messages of a request that has ended. At its end
+    /// more is known, but the user's labels stay those that it began with, once it was reported.
     pub fn report_finished(
         &mut self,
         host: &mut dyn Metrics,

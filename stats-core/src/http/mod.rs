@@ -1,6 +1,6 @@
 //! HTTP and gRPC: one plugin on one worker, and its part in each of a request's callbacks.
 //!
-//! A request goes `exchange` → `gather` → [`record`](crate::record): [`exchange`] learns the peer from
+//! A request goes `exchange` → `gather` → [`record`](crate::record): [`exchange`] decodes the peer in the
 //! headers, [`gather`] asks the host for the facts when the request has ended, and the recorder counts
 //! them. [`side`] holds what these need for one direction.
 
@@ -28,9 +28,9 @@ use request::Request;
 use role::Role;
 use side::Side;
 
-/// A tick enters the module on every worker.
+/// The shortest time between two ticks: each one enters the module on every worker.
 const FASTEST_TICK: Duration = Duration::from_millis(100);
-/// How long what a cluster's metadata said may be out of date.
+/// The longest time between two ticks: for so long a cluster's metadata may be out of date.
 const SLOWEST_TICK: Duration = Duration::from_secs(5);
 
 /// One plugin on one worker.
@@ -75,13 +75,13 @@ impl Plugin {
             host.declare_peers();
         }
         let metrics = &config.metrics;
-        let has_own_metrics = !metrics.overrides.is_empty()
+        let changes_metrics = !metrics.overrides.is_empty()
             || !metrics.definitions.is_empty()
             || !metrics.extra.is_empty();
         Ok(Self {
             role,
             direction: Direction::configured(&config),
-            needs_headers: role.exchanges() || has_own_metrics,
+            needs_headers: role.exchanges() || changes_metrics,
             config,
             proxy,
             sides: Direction::ALL.map(|_| None),
@@ -93,10 +93,13 @@ impl Plugin {
     /// How often [`Self::on_tick`] wants to be called: as often as is reported, but clusters are
     /// looked at every few seconds whatever the reports.
     pub fn tick(&self) -> Duration {
-        match self.config.reporting_interval {
-            Duration::ZERO => SLOWEST_TICK,
-            wanted => wanted.clamp(FASTEST_TICK, SLOWEST_TICK),
+        let interval = self.config.reporting_interval.max(FASTEST_TICK);
+        if self.config.reporting_interval.is_zero() {
+            return SLOWEST_TICK;
         }
+        // As slow as may be, and so that an interval is a whole number of ticks.
+        let ticks = interval.as_nanos().div_ceil(SLOWEST_TICK.as_nanos());
+        interval / u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
     /// The request's headers are here.

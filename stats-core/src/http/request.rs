@@ -10,11 +10,11 @@ use crate::peer::unknown::UnknownReason;
 /// The state of one request. The default is that of one of which nothing has been seen yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request {
-    /// Which way it goes, once that is known.
+    /// Its direction, once that is known.
     pub(super) direction: Option<Direction>,
-    /// What the exchange learned from its headers.
+    /// What the exchange found in its headers.
     pub(super) downstream: ExchangeResult,
-    /// What the exchange learned from the response's headers, once they are there.
+    /// What the exchange found in the response's headers, once they are there.
     pub(super) upstream: Option<ExchangeResult>,
     pub(super) messages: OpenMessages,
     /// When its headers came, in nanoseconds, where the time to the first byte is recorded.
@@ -36,7 +36,20 @@ impl Request {
         }
     }
 
-    /// The peer that the exchange learned at one end.
+    /// Forgets what belongs to the tables of a plugin that another one has replaced. Whether it is in
+    /// flight stays true.
+    pub fn forget_plugin(&mut self) {
+        *self = Self {
+            direction: self.direction,
+            began_at: self.began_at,
+            first_byte: self.first_byte,
+            in_flight: self.in_flight,
+            only_logged: self.only_logged,
+            ..Self::default()
+        };
+    }
+
+    /// The peer that the exchange decoded at one end.
     #[inline]
     pub(super) fn exchanged(&self, end: End) -> Option<PeerId> {
         match end {

@@ -5,7 +5,7 @@
 pub enum Role {
     /// Exchange and stats in one filter: the normal one.
     Telemetry,
-    /// Exchange only; what it learns is published as filter state.
+    /// Exchange only; the peer is published as filter state.
     MetadataExchange,
     /// Stats only; the peer is what an exchange filter published.
     Stats,

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use super::*;
 use crate::host::End;
 use crate::host::memory::{MemoryHost, MemoryMetrics};
-use crate::host::{ListenerDirection, MessageCounts};
+use crate::host::{HeaderMap, ListenerDirection, MessageCounts};
 use crate::peer::unknown::UnknownReason;
+use crate::peer::workload::Workload;
 
 fn host(direction: ListenerDirection) -> MemoryHost {
     let mut host = MemoryHost::new(MemoryMetrics::default());
@@ -17,7 +18,11 @@ fn host(direction: ListenerDirection) -> MemoryHost {
 }
 
 fn plugin(host: &mut MemoryHost, role: Role, configuration: &str) -> Plugin {
-    let configured = Plugin::configure(host, role, LocalProxy::default(), configuration.as_bytes());
+    let proxy = LocalProxy {
+        id: "sidecar~here".into(),
+        ..LocalProxy::default()
+    };
+    let configured = Plugin::configure(host, role, proxy, configuration.as_bytes());
     configured.expect("a configuration")
 }
 
@@ -73,13 +78,13 @@ fn outbound_headers_are_injected_and_the_peer_is_taken_from_the_response() {
     let injected = calls(&mut host, |host| {
         plugin.on_request_headers(host, &mut request);
     });
-    assert_eq!(
-        injected
-            .iter()
-            .filter(|call| call.starts_with("set"))
-            .count(),
-        2
-    );
+    let sets = injected.iter().filter(|call| call.starts_with("set"));
+    assert_eq!(sets.count(), 2);
+    let written = &host.written[HeaderMap::Request as usize];
+    assert_eq!(written.get(exchange::ID_HEADER), Some(&b"sidecar~here"[..]));
+    let metadata = Workload::UNKNOWN.to_exchange("");
+    let sent = written.get(exchange::METADATA_HEADER).map(<[u8]>::len);
+    assert_eq!(sent, Some(metadata.len().div_ceil(3) * 4), "base64 of it");
     assert_eq!(
         request.reason(Direction::Outbound),
         UnknownReason::NoResponse

@@ -5,8 +5,7 @@ use super::service::ServiceFields;
 use crate::peer::principals::{Detail, Principals};
 use crate::peer::workload::Fields;
 
-/// The parts of a request that the visible labels depend on. What is not among them must not tell
-/// label sets apart.
+/// What the visible labels depend on. Nothing else of a request may tell label sets apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Visible {
     /// Fields of the peer's workload.
@@ -17,7 +16,7 @@ pub struct Visible {
     pub principals: Principals<Detail>,
     /// Fields of the service.
     pub service: ServiceFields,
-    /// Which parts of the outcome.
+    /// Which fields of the outcome.
     pub outcome: OutcomeFields,
 }
 
@@ -36,7 +35,7 @@ pub struct OutcomeFields {
 }
 
 impl OutcomeFields {
-    /// The visible parts of an outcome; the others are those of an open request.
+    /// The visible fields of an outcome; the others are those of an open request.
     #[inline]
     pub fn of(self, outcome: Outcome) -> Outcome {
         let open = Outcome::default();

@@ -1,6 +1,6 @@
 //! Where a peer may come from beside the exchange's headers: filter state that another filter set,
 //! the `baggage` header, the endpoint's metadata. In which order they are asked is in
-//! [`finder`](super::finder).
+//! [`gather::peers`](crate::gather::peers).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -126,7 +126,7 @@ pub fn join_filter_state(values: FilterStateValues<'_>, out: &mut Vec<u8>) {
         return;
     }
     for value in values {
-        out.extend_from_slice(bounded(value));
+        out.extend(bounded(value).iter().filter(|byte| **byte != 0));
         out.push(0);
     }
 }
@@ -134,10 +134,10 @@ pub fn join_filter_state(values: FilterStateValues<'_>, out: &mut Vec<u8>) {
 /// The workload in what [`join_filter_state`] wrote.
 #[inline(never)] // for size, see Cargo.toml
 pub fn from_joined(bytes: &[u8]) -> Option<Workload> {
-    let mut values = bytes.split(|&byte| byte == 0).map(core::str::from_utf8);
+    let mut values = bytes.split(|&byte| byte == 0);
     let mut workload = Workload::default();
     for field in Workload::FILTER_STATE {
-        workload.set_filter_state(field, values.next()?.ok()?);
+        workload.set_filter_state(field, &String::from_utf8_lossy(values.next()?));
     }
     Some(workload)
 }

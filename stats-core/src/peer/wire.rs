@@ -98,7 +98,7 @@ impl Struct {
     }
 
     /// Puts something at `key` in a struct that was made of such calls, which is sorted. One that
-    /// was received need not be.
+    /// was decoded need not be.
     pub fn insert(&mut self, key: &str, kind: Kind) {
         let value = Some(StructValue { kind: Some(kind) });
         match self.fields.binary_search_by(|field| (*field.key).cmp(key)) {

@@ -89,7 +89,7 @@ fields! {
     Identity identity
 }
 
-/// A set of [`Field`]s.
+/// A set of [`Field`]s, of which there are no more than bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields(u8);
 

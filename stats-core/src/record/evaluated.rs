@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 
 use crate::labels::UNKNOWN;
 
-/// What expressions evaluated to for a request: part of its label set.
+/// What expressions evaluated to for a request: labels show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Evaluated {
     /// Which conditions hold, a bit each.

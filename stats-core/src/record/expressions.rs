@@ -28,8 +28,18 @@ pub struct UserExpressions {
 struct UserExpression {
     text: String,
     id: ExpressionId,
-    /// Whether a label shows its value.
-    in_labels: bool,
+    /// The sets of conditions under which a label shows its value: it does if all of one set hold.
+    shown_under: Vec<u64>,
+    /// Whether a metric records its value.
+    is_number: bool,
+}
+
+impl UserExpression {
+    /// Whether a label shows its value while these conditions hold.
+    fn is_shown(&self, holding: u64) -> bool {
+        let mut sets = self.shown_under.iter();
+        sets.any(|set| holding & set == *set)
+    }
 }
 
 impl UserExpressions {
@@ -45,19 +55,30 @@ impl UserExpressions {
     }
 
     /// The position of an expression; `None`, and a line in the log, where it does not parse.
-    pub fn compile(
+    fn compile(&mut self, host: &mut dyn Expressions, text: &str) -> Option<usize> {
+        let known = self.compiled.iter().position(|known| known.text == text);
+        known.or_else(|| self.add(host, text))
+    }
+
+    /// The position of an expression whose value a metric records.
+    pub fn compile_number(&mut self, host: &mut dyn Expressions, text: &str) -> Option<usize> {
+        let at = self.compile(host, text)?;
+        self.compiled.get_mut(at)?.is_number = true;
+        Some(at)
+    }
+
+    /// The position of an expression whose value a label shows while these conditions hold; zero for
+    /// always.
+    pub fn compile_label(
         &mut self,
         host: &mut dyn Expressions,
         text: &str,
-        in_labels: bool,
+        conditions: u64,
     ) -> Option<usize> {
-        let known = self.compiled.iter().position(|known| known.text == text);
-        let at = match known {
-            Some(at) => at,
-            None => self.add(host, text)?,
-        };
-        if let Some(compiled) = self.compiled.get_mut(at) {
-            compiled.in_labels |= in_labels;
+        let at = self.compile(host, text)?;
+        let shown_under = &mut self.compiled.get_mut(at)?.shown_under;
+        if !shown_under.contains(&conditions) {
+            shown_under.push(conditions);
         }
         Some(at)
     }
@@ -70,19 +91,21 @@ impl UserExpressions {
         self.compiled.push(UserExpression {
             text: text.to_owned(),
             id,
-            in_labels: false,
+            shown_under: Vec::new(),
+            is_number: false,
         });
         Some(self.compiled.len() - 1)
     }
 
     /// The bit of a new condition. One that does not parse never holds.
     pub fn condition(&mut self, host: &mut dyn Expressions, text: &str) -> u64 {
-        let at = self.compile(host, text, false);
+        let at = self.compile(host, text);
         self.conditions.push(at);
         1 << (self.conditions.len() - 1)
     }
 
-    /// Evaluates all expressions for the current request.
+    /// Evaluates all expressions for the current request: the conditions first, since they decide which
+    /// values labels show.
     pub fn evaluate(
         &mut self,
         host: &dyn Expressions,
@@ -91,27 +114,23 @@ impl UserExpressions {
         if self.is_empty() {
             return EvaluatedId::default();
         }
-        self.values.clear();
         self.numbers.clear();
-        let mut holding = 0;
-        for (at, expression) in self.compiled.iter().enumerate() {
+        let holding = self.holding_conditions(host);
+        self.values.clear();
+        for expression in &self.compiled {
             let length_at = self.values.len();
             self.values.extend_from_slice(&[0; 4]);
             let start = self.values.len();
-            match host.evaluate(expression.id) {
-                Some(value) => value_text::push(&mut self.values, value),
-                None => self.values.extend_from_slice(UNKNOWN.as_bytes()),
+            let is_shown = expression.is_shown(holding);
+            if is_shown || expression.is_number {
+                push_value(&mut self.values, host, expression.id);
             }
-            self.values.truncate(start + MAX_VALUE_BYTES);
             let value = self.values.get(start..).unwrap_or_default();
             self.numbers.push(value_text::number(value));
-            if value == b"true" {
-                holding |= bits(&self.conditions, at);
-            }
-            if expression.in_labels {
+            if is_shown {
                 let length = (value.len() as u32).to_le_bytes();
-                if let Some(place) = self.values.get_mut(length_at..start) {
-                    place.copy_from_slice(&length);
+                if let Some(bytes) = self.values.get_mut(length_at..start) {
+                    bytes.copy_from_slice(&length);
                 }
             } else {
                 // No label shows it, so it must not make a label set of its own.
@@ -124,6 +143,22 @@ impl UserExpressions {
             |known| known.is(holding, values),
             || Evaluated::new(holding, values),
         )
+    }
+
+    /// The conditions that hold for the current request, a bit each.
+    fn holding_conditions(&mut self, host: &dyn Expressions) -> u64 {
+        let mut holding = 0;
+        for (bit, at) in self.conditions.iter().enumerate() {
+            let Some(expression) = at.and_then(|at| self.compiled.get(at)) else {
+                continue;
+            };
+            self.values.clear();
+            push_value(&mut self.values, host, expression.id);
+            if self.values == b"true" {
+                holding |= 1 << bit;
+            }
+        }
+        holding
     }
 
     /// The number that the expression at a position last evaluated to.
@@ -140,11 +175,12 @@ impl UserExpressions {
     }
 }
 
-/// The bits of the conditions whose expression is at this position.
-fn bits(conditions: &[Option<usize>], at: usize) -> u64 {
-    let conditions = conditions.iter().enumerate();
-    conditions
-        .filter(|(_, condition)| **condition == Some(at))
-        .map(|(bit, _)| 1 << bit)
-        .sum()
+/// Appends the text of an expression's value; `unknown` where it fails.
+fn push_value(values: &mut Vec<u8>, host: &dyn Expressions, expression: ExpressionId) {
+    let start = values.len();
+    match host.evaluate(expression) {
+        Some(value) => value_text::push(values, value),
+        None => values.extend_from_slice(UNKNOWN.as_bytes()),
+    }
+    values.truncate(start + MAX_VALUE_BYTES);
 }

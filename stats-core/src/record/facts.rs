@@ -46,7 +46,7 @@ pub struct Measures {
     pub response_bytes: u64,
 }
 
-/// The parts of a label set, as numbers. Two requests with the same key have the same labels.
+/// A label set as numbers. Two requests with the same key have the same labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SeriesKey {
     /// The peer.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::facts::SeriesKey;
 use super::plan::{Plan, PlannedMetric, Shown};
 use super::tables::Tables;
-use crate::host::{FamilyId, Metrics};
+use crate::host::{FamilyId, Metrics, SeriesId};
 use crate::labels::table::{self, Inputs};
 use crate::labels::value::neutral;
 use crate::labels::{Label, OVERFLOW, Reporter, UNKNOWN};
@@ -25,6 +25,16 @@ pub struct SeriesLayout {
 /// same are equal here.
 #[derive(PartialEq, Eq, Hash)]
 pub struct LabelValues<'a>(pub Vec<Option<(FamilyId, Vec<&'a str>)>>);
+
+impl LabelValues<'_> {
+    /// The series of the label set, in the order of the metrics.
+    pub fn series(&self, host: &mut dyn Metrics) -> impl Iterator<Item = Option<SeriesId>> {
+        self.0.iter().map(|metric| {
+            let (family, values) = metric.as_ref()?;
+            host.series(*family, values)
+        })
+    }
+}
 
 impl SeriesLayout {
     fn new(
@@ -108,7 +118,7 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The texts of a key; `None` where a table had no room for a part of it.
+    /// The texts of a key; `None` where a table had no room for one of its numbers.
     pub fn new(
         tables: &'a Tables,
         reporter: Reporter,

@@ -15,7 +15,7 @@ mod value_text;
 #[cfg(test)]
 mod tests;
 
-use crate::host::{Expressions, MessageCounts, MetricKind, Metrics, SeriesId};
+use crate::host::{Expressions, MessageCounts, MetricKind, Metrics};
 use crate::intern::seed::Seed;
 use crate::labels::Reporter;
 use crate::labels::metrics::{HttpMetric, MessageMetric};
@@ -184,7 +184,7 @@ impl Recorder {
         facts: &Facts,
         key: SeriesKey,
     ) -> SetId {
-        let (set, is_new) = self.at_end(host, tables, key);
+        let (set, is_new) = self.make_set(host, tables, key);
         if is_new && self.zero_initialize && self.knows_peers(facts) {
             self.make_zeroes(host, tables, facts);
         }
@@ -208,7 +208,7 @@ impl Recorder {
             if self.at_end.sets.find(&key).is_some() || !self.at_end.sets.has_room() {
                 continue;
             }
-            let (set, is_new) = self.at_end(host, tables, key);
+            let (set, is_new) = self.make_set(host, tables, key);
             let requests = self.at_end.sets.series(set).next().flatten();
             if let (true, Some(requests)) = (is_new, requests) {
                 host.add(requests, 0);
@@ -216,7 +216,13 @@ impl Recorder {
         }
     }
 
-    fn at_end(&mut self, host: &mut dyn Metrics, tables: &Tables, key: SeriesKey) -> (SetId, bool) {
+    /// The label set of a key that is new, and whether the label set is new too.
+    fn make_set(
+        &mut self,
+        host: &mut dyn Metrics,
+        tables: &Tables,
+        key: SeriesKey,
+    ) -> (SetId, bool) {
         let exceeded = self.messages.sets.has_overflow();
         let context = Context {
             fixed: &self.fixed,
@@ -296,7 +302,7 @@ impl MetricGroup {
             sets.remember(key, SetId::OVERFLOW);
             return (self.overflow(host, context, exceeded_before), false);
         }
-        let series = make_series(host, &values);
+        let series = values.series(host);
         (sets.add(key, values_hash, series), true)
     }
 
@@ -318,7 +324,7 @@ impl MetricGroup {
                 .layouts
                 .get(host, &context.fixed.plan, context.planned, 0);
             let values = layout.overflow(context.fixed.reporter);
-            self.sets.add_overflow(make_series(host, &values));
+            self.sets.add_overflow(values.series(host));
         }
         SetId::OVERFLOW
     }
@@ -339,14 +345,4 @@ impl SeriesLayouts {
         let layout = evaluated.and_then(|evaluated| self.known(evaluated.conditions));
         layout.is_some_and(|layout| layout.values(&texts) == *values)
     }
-}
-
-fn make_series(
-    host: &mut dyn Metrics,
-    values: &LabelValues<'_>,
-) -> impl Iterator<Item = Option<SeriesId>> {
-    values.0.iter().map(|metric| {
-        let (family, values) = metric.as_ref()?;
-        host.series(*family, values)
-    })
 }

@@ -109,7 +109,7 @@ impl Plan {
             at_end.push(metric(name, kind, PlannedValue::FirstByte, all));
         }
         for definition in &config.definitions {
-            if let Some(value) = expressions.compile(host, &definition.value, false) {
+            if let Some(value) = expressions.compile_number(host, &definition.value) {
                 let value = PlannedValue::Number(value);
                 at_end.push(metric(&definition.name, definition.kind, value, 0));
             }
@@ -134,14 +134,8 @@ impl Plan {
     /// What the labels of all metrics depend on, for a reporter. What none of them shows must not
     /// tell label sets apart: it would fill the table with sets that show the same.
     pub fn visible(&self, reporter: Reporter) -> Visible {
+        // Where a condition holds, a metric has the same standard labels or fewer.
         let mut visible = Visible::default();
-        if self.overrides.iter().any(|entry| entry.condition != 0) {
-            // Which labels there are depends on the request.
-            for label in Label::ALL {
-                origin(label, reporter).depends_on(&mut visible);
-            }
-            return visible;
-        }
         let metrics = self.at_end.iter().chain(&self.messages);
         let labels = metrics
             .filter_map(|metric| self.labels(metric, 0))
@@ -204,11 +198,11 @@ impl Override {
             remove(added, removed);
         }
         for (label, expression) in &self.dimensions {
-            let place = standard
+            let known = standard
                 .iter_mut()
                 .chain(&mut *added)
                 .find(|(name, _)| name == label);
-            match (place, expression) {
+            match (known, expression) {
                 (Some((_, shown)), Some(at)) => *shown = Shown::Expression(*at),
                 (None, Some(at)) => added.push((label, Shown::Expression(*at))),
                 (_, None) => {
@@ -229,19 +223,24 @@ fn overrides(
     configured: &[MetricOverride],
     expressions: &mut UserExpressions,
 ) -> Vec<Override> {
-    let compile = |entry: &MetricOverride| Override {
-        name: entry.name.clone(),
-        condition: match &*entry.condition {
+    let compile = |entry: &MetricOverride| {
+        let condition = match &*entry.condition {
             "" => 0,
             condition => expressions.condition(host, condition),
-        },
-        drop: entry.drop,
-        tags_to_remove: entry.tags_to_remove.clone(),
-        dimensions: entry
-            .dimensions
-            .iter()
-            .map(|(label, text)| (label.clone(), expressions.compile(host, text, true)))
-            .collect(),
+        };
+        let dimensions = entry.dimensions.iter();
+        Override {
+            name: entry.name.clone(),
+            condition,
+            drop: entry.drop,
+            tags_to_remove: entry.tags_to_remove.clone(),
+            dimensions: dimensions
+                .map(|(label, text)| {
+                    let at = expressions.compile_label(host, text, condition);
+                    (label.clone(), at)
+                })
+                .collect(),
+        }
     };
     configured.iter().map(compile).collect()
 }

@@ -169,8 +169,10 @@ impl Mock {
 
     /// What a user's expression evaluates to, from now on.
     pub fn value(&mut self, expression: &'static str, value: Value<'static>) {
-        self.values.retain(|(known, _)| *known != expression);
-        self.values.push((expression, value));
+        self.expressions
+            .values
+            .retain(|(known, _)| *known != expression);
+        self.expressions.values.push((expression, value));
     }
 
     /// A plugin in this host.

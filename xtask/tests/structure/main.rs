@@ -100,6 +100,16 @@ fn the_modules_of_a_crate_do_not_use_each_other_in_circles() {
 }
 
 #[test]
+fn every_source_file_belongs_to_a_module() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let orphans: Vec<String> = CRATES
+        .iter()
+        .flat_map(|name| source::orphans(root, name))
+        .collect();
+    assert_none(&orphans, &[]);
+}
+
+#[test]
 fn no_file_is_too_long_to_be_read_at_once() {
     let findings: Vec<String> = checked().iter().flat_map(sizes::long_files).collect();
     assert_none(&findings, LONG_FILES);

@@ -108,6 +108,55 @@ pub fn load(workspace: &Path, package: &str) -> Vec<Crate> {
     crates
 }
 
+/// The source files of a package that no module declares: nothing compiles them.
+pub fn orphans(workspace: &Path, package: &str) -> Vec<String> {
+    let src = workspace.join(package).join("src");
+    let mut orphans = Vec::new();
+    find_orphans(
+        &src,
+        &[src.join("lib.rs"), src.join("main.rs")],
+        &mut orphans,
+    );
+    let shown = |file: &PathBuf| {
+        file.strip_prefix(workspace)
+            .unwrap_or(file)
+            .display()
+            .to_string()
+    };
+    orphans
+        .iter()
+        .map(|file| format!("{}: no module declares it", shown(file)))
+        .collect()
+}
+
+/// `parents`: the files that may declare what is in a directory.
+fn find_orphans(directory: &Path, parents: &[PathBuf], orphans: &mut Vec<PathBuf>) {
+    let texts = parents
+        .iter()
+        .filter_map(|parent| fs::read_to_string(parent).ok());
+    let declared: Vec<String> = texts.collect();
+    let is_declared = |name: &str| {
+        let declaration = format!("mod {name};");
+        declared.iter().any(|text| text.contains(&declaration))
+    };
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            let parents = [path.join("mod.rs"), directory.join(format!("{name}.rs"))];
+            find_orphans(&path, &parents, orphans);
+            if path.join("mod.rs").exists() && !is_declared(&name) {
+                orphans.push(path.join("mod.rs"));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !["lib", "main", "mod"].contains(&&*name)
+            && !is_declared(&name)
+        {
+            orphans.push(path);
+        }
+    }
+}
+
 /// `children`: the directory of the module's own children.
 fn load_module(
     workspace: &Path,

@@ -116,13 +116,6 @@ impl CallLog {
         CallCounts(self.counts.each_ref().map(Cell::get))
     }
 
-    /// The notes of the calls that `work` makes.
-    pub fn of(&self, work: impl FnOnce()) -> Vec<String> {
-        self.start_notes();
-        work();
-        self.take_notes()
-    }
-
     /// From now on calls are noted.
     pub fn start_notes(&self) {
         self.noted.take();

@@ -14,16 +14,16 @@ impl HeaderList {
         found.map(|(_, value)| &**value)
     }
 
-    /// Sets a header, in place of any with this name and in its memory.
+    /// Sets a header, instead of any with this name, in its memory.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let at = self.0.iter().position(|(known, _)| known == name);
         let at = at.unwrap_or_else(|| {
             self.0.push((name.into(), Vec::new()));
             self.0.len() - 1
         });
-        let place = &mut self.0[at].1;
-        place.clear();
-        place.extend_from_slice(value.as_ref());
+        let known = &mut self.0[at].1;
+        known.clear();
+        known.extend_from_slice(value.as_ref());
     }
 
     /// Removes a header.

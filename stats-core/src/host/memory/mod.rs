@@ -29,6 +29,8 @@ pub struct MemoryHost {
     pub request: HeaderList,
     /// The response's headers.
     pub response: HeaderList,
+    /// The headers that were set, by [`HeaderMap`]; those above stay, for the next request.
+    pub written: [HeaderList; 2],
     /// What is known of the request.
     pub facts: MemoryFacts,
     /// The principals of the downstream connection.
@@ -39,10 +41,8 @@ pub struct MemoryHost {
     pub cluster: ClusterFacts,
     /// Peers that other filters know.
     pub peers: MemoryPeers,
-    /// What expressions evaluate to, by their text; one that is not here fails.
-    pub values: Vec<(&'static str, Value<'static>)>,
-    /// The expressions that were compiled, released ones as `None`. A text with `((` does not parse.
-    pub expressions: Vec<Option<String>>,
+    /// Its expressions.
+    pub expressions: MemoryExpressions,
     /// Its series.
     pub metrics: MemoryMetrics,
     /// The time, in nanoseconds.
@@ -78,6 +78,22 @@ pub struct MemoryFacts {
     pub grpc_messages: Option<MessageCounts>,
 }
 
+/// The expressions of a [`MemoryHost`].
+#[derive(Clone, Debug, Default)]
+pub struct MemoryExpressions {
+    /// What expressions evaluate to, by their text; one that is not here fails.
+    pub values: Vec<(&'static str, Value<'static>)>,
+    /// The expressions that were compiled, released ones as `None`. A text with `((` does not parse.
+    pub compiled: Vec<Option<String>>,
+}
+
+impl MemoryExpressions {
+    /// How many expressions are compiled and not released.
+    pub fn held(&self) -> usize {
+        self.compiled.iter().flatten().count()
+    }
+}
+
 /// Peers that a [`MemoryHost`] knows, by [`End`].
 #[derive(Clone, Debug, Default)]
 pub struct MemoryPeers {
@@ -97,22 +113,17 @@ impl MemoryHost {
         Self {
             request: HeaderList::default(),
             response: HeaderList::default(),
+            written: Default::default(),
             facts: MemoryFacts::default(),
             downstream: Principals::default(),
             direction: ListenerDirection::Unspecified,
             cluster: ClusterFacts::default(),
             peers: MemoryPeers::default(),
-            values: Vec::new(),
-            expressions: Vec::new(),
+            expressions: MemoryExpressions::default(),
             metrics,
             time: Cell::new(0),
             calls: CallLog::default(),
         }
-    }
-
-    /// How many expressions are compiled and not released.
-    pub fn held_expressions(&self) -> usize {
-        self.expressions.iter().flatten().count()
     }
 
     fn map(&self, map: HeaderMap) -> &HeaderList {
@@ -127,7 +138,7 @@ impl MemoryHost {
     }
 }
 
-/// Headers that are set and removed are noted only: the next request has the same ones.
+/// Headers that are set are kept apart, and those that are removed stay: the next request has the same.
 impl Headers for MemoryHost {
     fn header(&self, map: HeaderMap, name: &str) -> Option<&[u8]> {
         self.calls.count(Call::Header, || format!("{map:?} {name}"));
@@ -140,9 +151,10 @@ impl Headers for MemoryHost {
         names.map(|name| self.map(map).get(name))
     }
 
-    fn set_header(&mut self, map: HeaderMap, name: &str, _value: &[u8]) {
+    fn set_header(&mut self, map: HeaderMap, name: &str, value: &[u8]) {
         self.calls
             .count(Call::SetHeader, || format!("{map:?} {name}"));
+        self.written[map as usize].set(name, value);
     }
 
     fn remove_header(&mut self, map: HeaderMap, name: &str) {
@@ -295,20 +307,22 @@ impl Expressions for MemoryHost {
         if expression.contains("((") {
             return None;
         }
-        self.expressions.push(Some(expression.into()));
-        Some(ExpressionId(self.expressions.len() as u32 - 1))
+        let compiled = &mut self.expressions.compiled;
+        compiled.push(Some(expression.into()));
+        Some(ExpressionId(compiled.len() as u32 - 1))
     }
 
     fn evaluate(&self, expression: ExpressionId) -> Option<Value<'_>> {
         self.count(Call::Evaluate);
-        let text = self.expressions.get(expression.0 as usize)?.as_deref()?;
-        let found = self.values.iter().find(|(known, _)| *known == text);
+        let MemoryExpressions { values, compiled } = &self.expressions;
+        let text = compiled.get(expression.0 as usize)?.as_deref()?;
+        let found = values.iter().find(|(known, _)| *known == text);
         found.map(|(_, value)| *value)
     }
 
     fn release(&mut self, expression: ExpressionId) {
         self.count(Call::Release);
-        if let Some(slot) = self.expressions.get_mut(expression.0 as usize) {
+        if let Some(slot) = self.expressions.compiled.get_mut(expression.0 as usize) {
             *slot = None;
         }
     }
