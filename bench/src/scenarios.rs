@@ -174,7 +174,7 @@ pub fn registry(series: u64) -> Result<Registry> {
         core.request();
         let labels = core.proxy.host.metrics.last_labels();
         let counter = registry.counter("istio_requests_total", "", &labels)?;
-        counter.increment();
+        counter.inc();
     }
     Ok(registry)
 }

@@ -30,12 +30,12 @@
 //! use stats_core::registry::{Registry, RegistryError};
 //!
 //! # fn main() -> Result<(), RegistryError> {
-//! let mut registry = Registry::new();
+//! let registry = Registry::new();
 //! let labels = [("code", "200"), ("path", "/a\"b")];
 //! let requests = registry.counter("requests_total", "Requests served.", &labels)?;
 //! let seconds = registry.histogram("duration_seconds", "How long they took.", &[], &[0.5, 1.0])?;
 //!
-//! requests.increment();
+//! requests.inc();
 //! seconds.observe(0.25);
 //! seconds.observe(4.0);
 //!
@@ -59,18 +59,34 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "proxy"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the table of modules is that of the whole crate"
+    )
+)]
 
 extern crate alloc;
-#[cfg(any(test, feature = "memory-host"))]
+#[cfg(any(test, feature = "memory-host", feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "proxy")]
 pub mod bytes;
+#[cfg(feature = "proxy")]
 pub mod config;
+#[cfg(feature = "proxy")]
 pub mod gather;
+#[cfg(feature = "proxy")]
 pub mod host;
+#[cfg(feature = "proxy")]
 pub mod http;
+#[cfg(feature = "proxy")]
 pub mod intern;
+#[cfg(feature = "proxy")]
 pub mod labels;
+#[cfg(feature = "proxy")]
 pub mod peer;
+#[cfg(feature = "proxy")]
 pub mod record;
 pub mod registry;

@@ -13,8 +13,19 @@ pub enum RegistryError {
     LabelName(String),
     /// The label is there twice.
     DuplicateLabel(String),
-    /// The metric is registered with another kind or other buckets.
+    /// The metric is registered with another kind, other buckets or another unit.
     Conflict(String),
+    /// The metric is registered already.
+    Duplicate(String),
+    /// The metric's name does not end in its unit.
+    Unit {
+        /// The metric.
+        name: String,
+        /// Its unit.
+        unit: String,
+    },
+    /// An exemplar's names and values are more than 128 characters.
+    Exemplar(String),
     /// The metric is registered with another help.
     Help {
         /// The metric.
@@ -56,9 +67,18 @@ impl fmt::Display for RegistryError {
             Self::Conflict(name) => {
                 write!(
                     f,
-                    "{name:?} is registered already, with another kind or other buckets"
+                    "{name:?} is registered already, with another kind, other buckets or another unit"
                 )
             }
+            Self::Duplicate(name) => write!(f, "{name:?} is registered already"),
+            Self::Unit { name, unit } => write!(
+                f,
+                "{name:?} must end in its unit {unit:?}, after a _ and before any _total"
+            ),
+            Self::Exemplar(labels) => write!(
+                f,
+                "the exemplar {labels} is too long: names and values may have 128 characters in all"
+            ),
             Self::Help {
                 name,
                 registered,

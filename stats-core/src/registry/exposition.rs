@@ -1,133 +1,370 @@
-//! The text that Prometheus scrapes (exposition format 0.0.4).
+//! The text that Prometheus scrapes: its own format and OpenMetrics, written as it comes.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
-use core::fmt::{self, Display, Write};
+use core::any::Any;
+use core::fmt::{self, Debug, Write};
+use core::time::Duration;
 
-use super::{Metric, MetricKind, Registry};
+use super::exemplar::Exemplar;
+use super::instrument::Shareable;
+use super::labels::{pairs, push};
+use super::names::{Type, escape, is_metric_name, label_by_values, metric_by_values};
+use super::number::{Digits, Number};
 
-impl Registry {
-    /// All metrics as text, families and series in a fixed order.
-    pub fn exposition(&self) -> String {
-        let mut text = String::new();
-        // A string takes whatever is written.
-        let _ = self.expose(&mut text);
-        text
+/// How a page is written. Where a registry has names of any characters, the first two spell them in
+/// those of old, by the escaping scheme `values`; the others put them in quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' text format 0.0.4, which everything reads.
+    #[default]
+    Text,
+    /// OpenMetrics 1.0, which has units, times of creation and exemplars besides.
+    OpenMetrics,
+    /// Prometheus' text format 1.0.0: names in quotes.
+    TextUtf8,
+    /// OpenMetrics 1.0 with names in quotes.
+    OpenMetricsUtf8,
+}
+
+impl Format {
+    /// The value of the header `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::TextUtf8 => "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            Self::OpenMetricsUtf8 => {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+            }
+        }
     }
 
-    /// Writes all metrics as text.
-    ///
-    /// # Errors
-    /// Where `out` fails.
-    pub fn expose(&self, out: &mut impl Write) -> fmt::Result {
-        for (name, family) in &self.families {
-            if !family.help.is_empty() {
-                writeln!(
-                    out,
-                    "# HELP {name} {}",
-                    Escaped {
-                        text: &family.help,
-                        quotes: false
-                    }
-                )?;
-            }
-            writeln!(out, "# TYPE {name} {}", type_name(family.kind))?;
-            for series in family.series.values() {
-                let labels = &*series.labels;
-                match &series.metric {
-                    Metric::Counter(counter) => sample(out, name, labels, None, counter.get())?,
-                    Metric::Gauge(gauge) => sample(out, name, labels, None, gauge.get())?,
-                    Metric::Histogram(histogram) => {
-                        let mut all = 0;
-                        for (bound, count) in histogram.buckets() {
-                            sample(
-                                out,
-                                format_args!("{name}_bucket"),
-                                labels,
-                                Some(bound),
-                                count,
-                            )?;
-                            all = count;
-                        }
-                        let sum = Number(histogram.sum());
-                        sample(out, format_args!("{name}_sum"), labels, None, sum)?;
-                        sample(out, format_args!("{name}_count"), labels, None, all)?;
-                    }
+    /// The format that a client with this header `Accept` likes best; [`Format::Text`] where it names
+    /// none of them.
+    pub fn accepted(accept: &str) -> Self {
+        let ranges = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let open_metrics = match parts.next()? {
+                "application/openmetrics-text" => true,
+                "text/plain" | "text/*" | "*/*" => false,
+                _ => return None,
+            };
+            let (mut quality, mut utf8) = (1.0, false);
+            for parameter in parts {
+                match parameter.split_once('=')? {
+                    ("q", value) => quality = value.parse().ok()?,
+                    ("escaping", value) => utf8 = value == "allow-utf-8",
+                    ("version", version) if open_metrics && version != "1.0.0" => return None,
+                    _ => {}
                 }
             }
-        }
-        Ok(())
+            let format = match (open_metrics, utf8) {
+                (false, false) => Self::Text,
+                (true, false) => Self::OpenMetrics,
+                (false, true) => Self::TextUtf8,
+                (true, true) => Self::OpenMetricsUtf8,
+            };
+            Some((quality, format))
+        });
+        // Of two that are liked as much, the first.
+        let best = ranges.fold((0.0, Self::Text), |best, range| {
+            if range.0 > best.0 { range } else { best }
+        });
+        best.1
+    }
+
+    pub(super) fn is_open_metrics(self) -> bool {
+        matches!(self, Self::OpenMetrics | Self::OpenMetricsUtf8)
+    }
+
+    fn quotes_names(self) -> bool {
+        matches!(self, Self::TextUtf8 | Self::OpenMetricsUtf8)
     }
 }
 
-fn type_name(kind: MetricKind) -> &'static str {
-    match kind {
-        MetricKind::Counter => "counter",
-        MetricKind::Gauge => "gauge",
-        MetricKind::Histogram => "histogram",
-    }
+/// What stands behind a name on the page.
+pub(super) trait Collect: Debug + Shareable + 'static {
+    /// Writes all series.
+    fn expose(&self, to: &mut FamilyWriter) -> fmt::Result;
+    /// To find out which family it is.
+    fn as_any(&self) -> &dyn Any;
 }
 
-fn sample(
-    out: &mut impl Write,
-    name: impl Display,
-    labels: &[(String, String)],
-    le: Option<f64>,
-    value: impl Display,
-) -> fmt::Result {
-    write!(out, "{name}")?;
-    let mut separator = '{';
-    for (name, value) in labels {
-        write!(
+/// What the lines of one name have in common.
+pub(super) struct Heading<'a> {
+    /// The family, without the ending that its type's samples have.
+    pub base: &'a str,
+    pub help: &'a str,
+    pub unit: Option<&'a str>,
+    pub kind: Type,
+    /// What stands behind the base in a sample that is the value: `_total` or nothing.
+    pub suffix: &'static str,
+    /// Whether names may have any characters.
+    pub utf8: bool,
+}
+
+/// Writes the lines of one name. Its first line comes with the first series: a name without series is
+/// not on the page.
+pub(super) struct FamilyWriter<'a> {
+    out: &'a mut dyn Write,
+    format: Format,
+    heading: &'a Heading<'a>,
+    /// The base, spelled so that it can stand on this page.
+    name: Cow<'a, str>,
+    is_quoted: bool,
+    is_headed: bool,
+    /// The labels of the registry.
+    constant: &'a str,
+}
+
+impl<'a> FamilyWriter<'a> {
+    pub fn new(out: &'a mut dyn Write, format: Format, heading: &'a Heading<'a>) -> Self {
+        let is_quoted = format.quotes_names() && !is_metric_name(heading.base);
+        let name = if is_quoted {
+            let mut name = String::new();
+            // A string takes whatever is written.
+            let _ = escape(heading.base, true, &mut name);
+            Cow::Owned(name)
+        } else if heading.utf8 && !format.quotes_names() {
+            Cow::Owned(metric_by_values(heading.base))
+        } else {
+            Cow::Borrowed(heading.base)
+        };
+        Self {
             out,
-            "{separator}{name}=\"{}\"",
-            Escaped {
-                text: value,
-                quotes: true
+            format,
+            heading,
+            name,
+            is_quoted,
+            is_headed: false,
+            constant: "",
+        }
+    }
+
+    /// The labels that all series have from here on.
+    pub fn set_constant(&mut self, constant: &'a str) {
+        self.constant = constant;
+    }
+
+    /// Begins a series.
+    pub fn series<'s>(
+        &'s mut self,
+        labels: &'s str,
+        created: Option<Duration>,
+    ) -> Result<SeriesWriter<'s, 'a>, fmt::Error> {
+        if !self.is_headed {
+            self.is_headed = true;
+            self.head()?;
+        }
+        let labels = self.spelled(labels);
+        Ok(SeriesWriter {
+            family: self,
+            labels,
+            created,
+        })
+    }
+
+    fn head(&mut self) -> fmt::Result {
+        let Heading { help, unit, .. } = *self.heading;
+        if !help.is_empty() {
+            self.head_line("HELP", |out, format| {
+                escape(help, format.is_open_metrics(), out)
+            })?;
+        }
+        let kind = match self.heading.kind {
+            Type::Info if !self.format.is_open_metrics() => Type::Gauge,
+            kind => kind,
+        };
+        self.head_line("TYPE", |out, _| out.write_str(kind.name()))?;
+        match unit {
+            Some(unit) if self.format.is_open_metrics() => {
+                self.head_line("UNIT", |out, _| out.write_str(unit))
             }
-        )?;
-        separator = ',';
+            _ => Ok(()),
+        }
     }
-    if let Some(bound) = le {
-        write!(out, "{separator}le=\"{}\"", Number(bound))?;
-        separator = ',';
+
+    fn head_line(
+        &mut self,
+        word: &str,
+        rest: impl FnOnce(&mut dyn Write, Format) -> fmt::Result,
+    ) -> fmt::Result {
+        let Self { out, name, .. } = self;
+        // OpenMetrics names the family, the older format the sample.
+        let suffix = if self.format.is_open_metrics() {
+            ""
+        } else {
+            self.heading.suffix
+        };
+        if self.is_quoted {
+            write!(out, "# {word} \"{name}{suffix}\" ")?;
+        } else {
+            write!(out, "# {word} {name}{suffix} ")?;
+        }
+        rest(*out, self.format)?;
+        out.write_char('\n')
     }
-    if separator == ',' {
-        out.write_char('}')?;
+
+    /// Labels as they can stand on this page.
+    fn spelled<'s>(&self, labels: &'s str) -> Cow<'s, str> {
+        if !self.heading.utf8 || self.format.quotes_names() {
+            return Cow::Borrowed(labels);
+        }
+        let mut spelled = String::new();
+        for (name, value) in pairs(labels) {
+            push(&mut spelled, &label_by_values(&name), &value);
+        }
+        Cow::Owned(spelled)
     }
-    writeln!(out, " {value}")
 }
 
-/// A text with a backslash before each backslash, line feeds as `\n`, and quotes escaped where they
-/// would end it.
-struct Escaped<'a> {
-    text: &'a str,
-    quotes: bool,
+/// Writes the lines of one series.
+pub struct SeriesWriter<'s, 'a> {
+    family: &'s mut FamilyWriter<'a>,
+    labels: Cow<'s, str>,
+    created: Option<Duration>,
 }
 
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.text.chars() {
-            match c {
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '"' if self.quotes => f.write_str("\\\"")?,
-                other => f.write_char(other)?,
+impl SeriesWriter<'_, '_> {
+    /// Writes the sample of a counter, a gauge or an info.
+    pub(super) fn value(&mut self, value: impl Number, exemplar: Option<&Exemplar>) -> fmt::Result {
+        let suffix = match self.family.heading {
+            // OpenMetrics insists.
+            heading if self.family.format.is_open_metrics() => heading.kind.suffix(),
+            heading => heading.suffix,
+        };
+        self.sample(suffix, None, value, exemplar)
+    }
+
+    /// Writes a histogram's bucket.
+    pub(super) fn bucket(
+        &mut self,
+        bound: f64,
+        count: u64,
+        exemplar: Option<&Exemplar>,
+    ) -> fmt::Result {
+        self.sample("_bucket", Some(bound), count, exemplar)
+    }
+
+    /// Writes what stands behind a histogram's buckets.
+    pub(super) fn sum_and_count(
+        &mut self,
+        sum: f64,
+        count: u64,
+        has_negative_bounds: bool,
+    ) -> fmt::Result {
+        // OpenMetrics has neither where the sum could fall.
+        let can_fall = has_negative_bounds || sum.is_nan() || sum < 0.0;
+        if can_fall && self.family.format.is_open_metrics() {
+            return Ok(());
+        }
+        self.sample("_sum", None, sum, None)?;
+        self.sample("_count", None, count, None)
+    }
+
+    /// Ends the series: writes when it was created, where that is known.
+    pub(super) fn end(&mut self) -> fmt::Result {
+        let has_created = matches!(self.family.heading.kind, Type::Counter | Type::Histogram);
+        match self.created {
+            Some(created) if has_created && self.family.format.is_open_metrics() => {
+                self.sample("_created", None, Seconds(created), None)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sample(
+        &mut self,
+        suffix: &str,
+        bound: Option<f64>,
+        value: impl Written,
+        exemplar: Option<&Exemplar>,
+    ) -> fmt::Result {
+        let FamilyWriter {
+            out,
+            format,
+            name,
+            is_quoted,
+            constant,
+            ..
+        } = &mut *self.family;
+        let mut separator = "{";
+        if *is_quoted {
+            out.write_str("{\"")?;
+            out.write_str(name)?;
+            out.write_str(suffix)?;
+            out.write_str("\"")?;
+            separator = ",";
+        } else {
+            out.write_str(name)?;
+            if !suffix.is_empty() {
+                out.write_str(suffix)?;
             }
         }
-        Ok(())
+        for labels in [*constant, &*self.labels] {
+            if !labels.is_empty() {
+                out.write_str(separator)?;
+                out.write_str(labels)?;
+                separator = ",";
+            }
+        }
+        if let Some(bound) = bound {
+            out.write_str(separator)?;
+            out.write_str("le=\"")?;
+            write_bound(bound, *format, *out)?;
+            out.write_str("\"")?;
+            separator = ",";
+        }
+        out.write_str(if separator == "," { "} " } else { " " })?;
+        value.write_to(*out)?;
+        if let Some(exemplar) = exemplar.filter(|_| format.is_open_metrics()) {
+            write_exemplar(exemplar, *out)?;
+        }
+        out.write_str("\n")
     }
 }
 
-/// A number as Prometheus writes it.
-struct Number(f64);
+/// OpenMetrics wants a bound to look like a float, so that each bound has one look.
+fn write_bound(bound: f64, format: Format, out: &mut dyn Write) -> fmt::Result {
+    bound.write(out)?;
+    let is_bare = bound.is_finite() && bound.abs() < 1e16 && bound % 1.0 == 0.0;
+    if is_bare && format.is_open_metrics() {
+        out.write_str(".0")?;
+    }
+    Ok(())
+}
 
-impl Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            f64::INFINITY => f.write_str("+Inf"),
-            f64::NEG_INFINITY => f.write_str("-Inf"),
-            other => other.fmt(f),
+fn write_exemplar(exemplar: &Exemplar, out: &mut dyn Write) -> fmt::Result {
+    write!(out, " # {{{}}} ", exemplar.labels)?;
+    exemplar.value.write(out)?;
+    match exemplar.time {
+        Some(time) => {
+            out.write_str(" ")?;
+            Seconds(time).write_to(out)
         }
+        None => Ok(()),
+    }
+}
+
+/// What can stand behind a sample's name.
+trait Written {
+    fn write_to(self, out: &mut dyn Write) -> fmt::Result;
+}
+
+impl<N: Number> Written for N {
+    fn write_to(self, out: &mut dyn Write) -> fmt::Result {
+        self.write(out)
+    }
+}
+
+/// A time in seconds, to the millisecond.
+struct Seconds(Duration);
+
+impl Written for Seconds {
+    fn write_to(self, out: &mut dyn Write) -> fmt::Result {
+        out.write_str(Digits::new(self.0.as_secs()).as_str())?;
+        write!(out, ".{:03}", self.0.subsec_millis())
     }
 }
 
@@ -136,38 +373,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_and_help_are_escaped() {
-        let mut registry = Registry::new();
-        let hostile = "a\"b\\c\nd";
-        registry.counter("c", hostile, &[("l", hostile)]).unwrap();
-        assert_eq!(
-            registry.exposition(),
-            "# HELP c a\"b\\\\c\\nd\n# TYPE c counter\nc{l=\"a\\\"b\\\\c\\nd\"} 0\n"
-        );
-    }
-
-    #[test]
-    fn families_and_series_come_in_a_fixed_order() {
-        let mut registry = Registry::new();
-        registry.gauge("b", "", &[]).unwrap().set(-1);
-        registry.counter("a", "", &[("l", "2")]).unwrap();
-        registry.counter("a", "", &[("l", "1")]).unwrap();
-        assert_eq!(
-            registry.exposition(),
-            "# TYPE a counter\na{l=\"1\"} 0\na{l=\"2\"} 0\n# TYPE b gauge\nb -1\n"
-        );
-    }
-
-    #[test]
-    fn numbers_look_as_prometheus_writes_them() {
-        for (number, text) in [
-            (0.5, "0.5"),
-            (3_600_000.0, "3600000"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NEG_INFINITY, "-Inf"),
-            (f64::NAN, "NaN"),
+    fn a_client_gets_the_format_that_it_likes_best() {
+        let prometheus_2 = "application/openmetrics-text;version=1.0.0,\
+            application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, format) in [
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            (
+                "text/html, application/openmetrics-text; version=2.0.0",
+                Format::Text,
+            ),
+            ("text/plain;version=0.0.4", Format::Text),
+            (
+                "text/plain;q=0.9, application/openmetrics-text;q=0.3",
+                Format::Text,
+            ),
+            (
+                "text/plain;version=1.0.0;escaping=allow-utf-8",
+                Format::TextUtf8,
+            ),
+            (prometheus_2, Format::OpenMetrics),
+            (prometheus_3, Format::OpenMetricsUtf8),
         ] {
-            assert_eq!(alloc::format!("{}", Number(number)), text);
+            assert_eq!(Format::accepted(accept), format, "{accept}");
         }
     }
 }

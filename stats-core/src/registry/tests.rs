@@ -7,11 +7,11 @@ use super::*;
 
 #[test]
 fn labels_in_any_order_are_the_same_series() {
-    let mut registry = Registry::new();
+    let registry = Registry::new();
     registry
         .counter("c", "", &[("a", "1"), ("b", "2")])
         .unwrap()
-        .increment();
+        .inc();
     let same = registry
         .counter("c", "", &[("b", "2"), ("a", "1")])
         .unwrap();
@@ -21,7 +21,7 @@ fn labels_in_any_order_are_the_same_series() {
 #[test]
 fn names_labels_kinds_and_bounds_are_checked() {
     use RegistryError as E;
-    let mut registry = Registry::new();
+    let registry = Registry::new();
     registry.counter("taken", "", &[]).unwrap();
     registry.histogram("h", "", &[], &[1.0]).unwrap();
     let name = |text: &str| text.to_owned();
@@ -73,32 +73,32 @@ fn names_labels_kinds_and_bounds_are_checked() {
 fn a_gauge_goes_up_and_down() {
     let gauge = Registry::new().gauge("g", "", &[]).unwrap();
     gauge.set(5);
-    gauge.add(-7);
+    gauge.inc_by(-7);
     assert_eq!(gauge.get(), -2);
 }
 
 #[test]
 fn sample_names_of_a_histogram_belong_to_no_other_metric() {
     let histogram =
-        |registry: &mut Registry, name: &str| registry.histogram(name, "", &[], &[1.0]).map(drop);
-    let counter = |registry: &mut Registry, name: &str| registry.counter(name, "", &[]).map(drop);
+        |registry: &Registry, name: &str| registry.histogram(name, "", &[], &[1.0]).map(drop);
+    let counter = |registry: &Registry, name: &str| registry.counter(name, "", &[]).map(drop);
     for name in ["x_bucket", "x_count", "x_sum"] {
-        let mut registry = Registry::new();
-        histogram(&mut registry, "x").unwrap();
-        refuses(counter(&mut registry, name), &["\"x\"", name]);
-        refuses(histogram(&mut registry, name), &["\"x\"", name]);
+        let registry = Registry::new();
+        histogram(&registry, "x").unwrap();
+        refuses(counter(&registry, name), &["\"x\"", name]);
+        refuses(histogram(&registry, name), &["\"x\"", name]);
 
-        let mut registry = Registry::new();
-        counter(&mut registry, name).unwrap();
-        refuses(histogram(&mut registry, "x"), &["\"x\"", name]);
+        let registry = Registry::new();
+        counter(&registry, name).unwrap();
+        refuses(histogram(&registry, "x"), &["\"x\"", name]);
         // Not a sample of anything yet, so that any kind but a histogram may have it.
-        counter(&mut registry, "x").unwrap();
+        counter(&registry, "x").unwrap();
     }
 }
 
 #[test]
 fn a_metric_has_one_help() {
-    let mut registry = Registry::new();
+    let registry = Registry::new();
     registry.counter("x", "One.", &[("a", "1")]).unwrap();
     registry.counter("x", "One.", &[("a", "2")]).unwrap();
     let other = registry.counter("x", "Two.", &[("a", "2")]);

@@ -95,7 +95,7 @@ impl MemoryMetrics {
 
     pub(super) fn gauge_add(&self, series: SeriesId, by: i64) {
         if let Some(Some(Metric::Gauge(gauge))) = self.series.get(series.0 as usize) {
-            gauge.add(by);
+            gauge.inc_by(by);
         }
     }
 }
