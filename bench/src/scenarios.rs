@@ -168,7 +168,7 @@ pub fn large_configuration() -> String {
 /// Where the registry refuses a series.
 pub fn registry(series: u64) -> Result<Registry> {
     let mut core = BY_AUTHORITY.in_core()?;
-    let mut registry = Registry::new();
+    let registry = Registry::new();
     for number in 0..series {
         core.proxy.set_authority(WARM_UP + number);
         core.request();

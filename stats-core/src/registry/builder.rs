@@ -4,16 +4,16 @@ use core::marker::PhantomData;
 
 use hashbrown::DefaultHashBuilder;
 
+use super::encoded::{Encoded, check_names, hash_labels, hash_values, widths};
 use super::error::RegistryError;
-use super::family::{Family, Limit, Settings};
+use super::exemplified::HistogramWithExemplars;
+use super::family::Family;
 use super::histogram::{Buckets, Histogram};
 use super::instrument::Instrument;
-use super::labels::{
-    Dynamic, Encoded, LabelRules, LabelSet, check_names, hash_labels, hash_values, widths,
-};
-use super::names::Type;
-use super::registry::{Declaration, Registry};
-use super::{HistogramWithExemplars, lock::Joint};
+use super::labels::{Dynamic, LabelSet};
+use super::lock::Joint;
+use super::registry::Registry;
+use super::series::{Limit, Settings};
 
 /// A family that is not registered yet; see [`Family::builder`].
 #[derive(Debug)]
@@ -28,9 +28,10 @@ pub struct Builder<'a, L, M: Instrument> {
     labels: PhantomData<fn() -> L>,
 }
 
-impl<'a, L, M: Instrument> Builder<'a, L, M> {
-    pub(super) fn new(name: &'a str, help: &'a str) -> Self {
-        Self {
+impl<L, M: Instrument> Family<L, M> {
+    /// Begins a family of this name and help text.
+    pub fn builder<'a>(name: &'a str, help: &'a str) -> Builder<'a, L, M> {
+        Builder {
             name,
             help,
             unit: None,
@@ -40,7 +41,9 @@ impl<'a, L, M: Instrument> Builder<'a, L, M> {
             labels: PhantomData,
         }
     }
+}
 
+impl<'a, L, M: Instrument> Builder<'a, L, M> {
     pub(super) fn options(self, options: M::Options) -> Self {
         Self { options, ..self }
     }
@@ -126,17 +129,15 @@ impl<L: Labels, M: Instrument> Builder<'_, L, M> {
     /// # Errors
     /// See [`RegistryError`].
     pub fn register(self, registry: &Registry) -> Result<Family<L, M>, RegistryError> {
-        let rules = LabelRules {
-            utf8: registry.has_utf8_names(),
-            histogram: M::TYPE == Type::Histogram,
-        };
+        let rules = registry.label_rules(M::TYPE);
         let constant = registry.constant_labels();
+        let declared = registry.declared(M::TYPE, self.name, self.help, self.unit);
         check_names(&L::NAMES.iter().copied(), constant, rules)?;
         if let Some(limit) = &self.limit {
             limit.overflow.check_names(constant, rules)?;
         }
         if !M::is_valid(&self.options) {
-            return Err(RegistryError::Bounds(registry.full_name(self.name)));
+            return Err(RegistryError::Bounds(declared.name));
         }
         let settings = Settings {
             options: self.options,
@@ -147,13 +148,7 @@ impl<L: Labels, M: Instrument> Builder<'_, L, M> {
             clock: registry.clock(),
         };
         let family = Family::new(settings, self.hasher);
-        let declaration = Declaration {
-            name: self.name,
-            help: self.help,
-            unit: self.unit,
-            kind: M::TYPE,
-        };
-        registry.register(&declaration, Joint::new(family.clone()))?;
+        registry.register(declared, Joint::new(family.clone()))?;
         Ok(family)
     }
 }

@@ -1,8 +1,10 @@
 //! Time: the clocks that a registry can be given, and a timer that a histogram observes.
 
+use core::fmt::{self, Debug};
 use core::time::Duration;
 
 use super::histogram::Histogram;
+use super::number::Shared;
 
 /// Knows the time. Without `std`, the program has to bring one.
 pub trait Clock {
@@ -46,6 +48,26 @@ impl Clock for UnixClock {
     fn now(&self) -> Duration {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.unwrap_or_default()
+    }
+}
+
+/// A clock for all families.
+#[derive(Clone)]
+pub(super) struct SharedClock(Shared<dyn Clock + Send + Sync>);
+
+impl SharedClock {
+    pub fn new(clock: impl Clock + Send + Sync + 'static) -> Self {
+        Self(Shared::new(clock))
+    }
+
+    pub fn now(&self) -> Duration {
+        self.0.now()
+    }
+}
+
+impl Debug for SharedClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedClock")
     }
 }
 

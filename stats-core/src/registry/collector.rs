@@ -4,14 +4,14 @@ use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::builder::Labels;
+use super::encoded::{Encoded, check_names};
 use super::error::RegistryError;
 use super::exposition::{Collect, FamilyWriter};
-use super::labels::{Encoded, LabelRules, LabelSet, check_names};
+use super::labels::LabelSet;
 use super::lock::Joint;
 use super::names::Type;
 use super::number::{Countable, Number, Settable};
-use super::registry::{Declaration, Registry};
+use super::registry::Registry;
 
 /// Where a callback puts what it has read. It must give each label set only once.
 pub struct Samples<'s, 'a, L, N> {
@@ -111,22 +111,12 @@ impl Registry {
         kind: Type,
         read: impl Fn(&mut Samples<'_, '_, L, N>) + Send + Sync + 'static,
     ) -> Result<(), RegistryError> {
-        let rules = LabelRules {
-            utf8: self.has_utf8_names(),
-            histogram: false,
-        };
-        let names = <L as Labels>::NAMES.iter().copied();
-        check_names(&names, self.constant_labels(), rules)?;
-        let declaration = Declaration {
-            name,
-            help,
-            unit: None,
-            kind,
-        };
+        let names = L::NAMES.iter().copied();
+        check_names(&names, self.constant_labels(), self.label_rules(kind))?;
         let callback = Callback {
             read,
             of: PhantomData,
         };
-        self.register(&declaration, Joint::new(callback))
+        self.register(self.declared(kind, name, help, None), Joint::new(callback))
     }
 }

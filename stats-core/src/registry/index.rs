@@ -6,37 +6,49 @@
 //! nothing by which threads could share a map that grows: the index, and with it the family, stays on
 //! its thread.
 
-use super::family::Series;
 use super::lock::Joint;
+
+/// What an index holds.
+pub(super) trait Indexed {
+    /// The hash of its labels.
+    fn hash(&self) -> u64;
+    /// Whether the labels of both are the same.
+    fn is_same(&self, other: &Self) -> bool;
+}
 
 #[cfg(feature = "std")]
 mod concurrent {
+    use core::fmt;
     use core::hash::{BuildHasherDefault, Hash, Hasher};
 
     use papaya::{Equivalent, HashSet};
 
-    use super::{Joint, Series};
+    use super::{Indexed, Joint};
 
     /// The series by their hashes.
-    #[derive(Debug)]
     pub struct Index<M>(HashSet<Key<M>, BuildHasherDefault<Hashed>>);
 
-    #[derive(Debug)]
-    struct Key<M>(Joint<Series<M>>);
+    impl<M> fmt::Debug for Index<M> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Index")
+        }
+    }
 
-    impl<M> Hash for Key<M> {
+    struct Key<M>(Joint<M>);
+
+    impl<M: Indexed> Hash for Key<M> {
         fn hash<H: Hasher>(&self, state: &mut H) {
-            state.write_u64(self.0.hash);
+            state.write_u64(self.0.hash());
         }
     }
 
-    impl<M> PartialEq for Key<M> {
+    impl<M: Indexed> PartialEq for Key<M> {
         fn eq(&self, other: &Self) -> bool {
-            self.0.labels.key() == other.0.labels.key()
+            self.0.is_same(&other.0)
         }
     }
 
-    impl<M> Eq for Key<M> {}
+    impl<M: Indexed> Eq for Key<M> {}
 
     /// What is sought.
     struct Sought<F> {
@@ -50,10 +62,10 @@ mod concurrent {
         }
     }
 
-    impl<M, F: Fn(&Series<M>) -> bool> Equivalent<Key<M>> for Sought<F> {
+    impl<M: Indexed, F: Fn(&M) -> bool> Equivalent<Key<M>> for Sought<F> {
         #[inline]
         fn equivalent(&self, key: &Key<M>) -> bool {
-            key.0.hash == self.hash && (self.is)(&key.0)
+            key.0.hash() == self.hash && (self.is)(&key.0)
         }
     }
 
@@ -77,7 +89,7 @@ mod concurrent {
         }
     }
 
-    impl<M> Index<M> {
+    impl<M: Indexed> Index<M> {
         pub fn new() -> Self {
             Self(HashSet::default())
         }
@@ -85,10 +97,10 @@ mod concurrent {
         /// Lets `work` have the series, which another thread may remove meanwhile. Gives `work` back
         /// where there is none.
         #[inline]
-        pub fn with<R, W: FnOnce(&Joint<Series<M>>) -> R>(
+        pub fn with<R, W: FnOnce(&Joint<M>) -> R>(
             &self,
             hash: u64,
-            is: impl Fn(&Series<M>) -> bool,
+            is: impl Fn(&M) -> bool,
             work: W,
         ) -> Result<R, W> {
             match self.0.pin().get(&Sought { hash, is }) {
@@ -97,13 +109,13 @@ mod concurrent {
             }
         }
 
-        pub fn insert(&self, series: Joint<Series<M>>) {
+        pub fn insert(&self, series: Joint<M>) {
             self.0.pin().insert(Key(series));
         }
 
-        pub fn remove(&self, series: &Series<M>) {
-            let is = |other: &Series<M>| core::ptr::eq(other, series);
-            let hash = series.hash;
+        pub fn remove(&self, series: &M) {
+            let is = |other: &M| core::ptr::eq(other, series);
+            let hash = series.hash();
             self.0.pin().remove(&Sought { hash, is });
         }
     }
@@ -115,13 +127,13 @@ mod single {
 
     use hashbrown::HashTable;
 
-    use super::{Joint, Series};
+    use super::{Indexed, Joint};
 
     /// The series by their hashes.
     #[derive(Debug)]
-    pub struct Index<M>(RefCell<HashTable<Joint<Series<M>>>>);
+    pub struct Index<M>(RefCell<HashTable<Joint<M>>>);
 
-    impl<M> Index<M> {
+    impl<M: Indexed> Index<M> {
         pub fn new() -> Self {
             Self(RefCell::new(HashTable::new()))
         }
@@ -129,15 +141,15 @@ mod single {
         /// Lets `work` have the series, which it may remove itself. Gives `work` back where there is
         /// none.
         #[inline]
-        pub fn with<R, W: FnOnce(&Joint<Series<M>>) -> R>(
+        pub fn with<R, W: FnOnce(&Joint<M>) -> R>(
             &self,
             hash: u64,
-            is: impl Fn(&Series<M>) -> bool,
+            is: impl Fn(&M) -> bool,
             work: W,
         ) -> Result<R, W> {
             let series = {
                 let table = self.0.borrow();
-                let series = table.find(hash, |series| series.hash == hash && is(series));
+                let series = table.find(hash, |series| series.hash() == hash && is(series));
                 series.cloned()
             };
             match series {
@@ -146,14 +158,16 @@ mod single {
             }
         }
 
-        pub fn insert(&self, series: Joint<Series<M>>) {
+        pub fn insert(&self, series: Joint<M>) {
+            let is = |other: &Joint<M>| other.is_same(&series);
             let mut table = self.0.borrow_mut();
-            table.insert_unique(series.hash, series, |series| series.hash);
+            let entry = table.entry(series.hash(), is, |series| series.hash());
+            entry.or_insert(series);
         }
 
-        pub fn remove(&self, series: &Series<M>) {
-            let is = |other: &Joint<Series<M>>| core::ptr::eq(&raw const **other, series);
-            if let Ok(entry) = self.0.borrow_mut().find_entry(series.hash, is) {
+        pub fn remove(&self, series: &M) {
+            let is = |other: &Joint<M>| core::ptr::eq(&raw const **other, series);
+            if let Ok(entry) = self.0.borrow_mut().find_entry(series.hash(), is) {
                 entry.remove();
             }
         }

@@ -3,6 +3,7 @@
 use core::fmt::Debug;
 
 use super::exposition::SeriesWriter;
+use super::lock::Shareable;
 use super::names::Type;
 
 pub(super) use self::record::Record;
@@ -11,18 +12,6 @@ pub(super) use self::record::Record;
 /// [`Gauge`](super::Gauge), [`Histogram`](super::Histogram), [`Info`](super::Info), and those with
 /// exemplars. Closed: a page must know how to write each.
 pub trait Instrument: Record {}
-
-/// Can go to other threads, where metrics can at all.
-#[cfg(feature = "std")]
-pub trait Shareable: Send + Sync {}
-#[cfg(feature = "std")]
-impl<T: Send + Sync> Shareable for T {}
-
-/// Can go to other threads, where metrics can at all: not without `std`.
-#[cfg(not(feature = "std"))]
-pub trait Shareable {}
-#[cfg(not(feature = "std"))]
-impl<T> Shareable for T {}
 
 /// In a private module, so that nobody else implements it.
 mod record {

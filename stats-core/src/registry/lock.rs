@@ -38,3 +38,15 @@ impl<T> Lock<T> {
         work(&mut self.0.borrow_mut())
     }
 }
+
+/// Can go to other threads, where metrics can at all.
+#[cfg(feature = "std")]
+pub trait Shareable: Send + Sync {}
+#[cfg(feature = "std")]
+impl<T: Send + Sync> Shareable for T {}
+
+/// Can go to other threads, where metrics can at all: not without `std`.
+#[cfg(not(feature = "std"))]
+pub trait Shareable {}
+#[cfg(not(feature = "std"))]
+impl<T> Shareable for T {}

@@ -3,23 +3,28 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `registry` | which names are on the page |
-//! | `builder`, `family`, `index` | all series of one name, how they are found, how many there may be |
-//! | `labels` | label sets, and the text that they become |
-//! | `counter`, `histogram`, `exemplar`, `clock` | what is recorded into |
+//! | `registry`, `page` | which names are on the page |
+//! | `dynamic` | metrics by name, without a type for their labels |
+//! | `builder`, `family`, `series`, `index` | all series of one name, how they are found, how many there may be |
+//! | `labels`, `encoded` | label sets, and the text that they become |
+//! | `counter`, `histogram`, `exemplar`, `exemplified`, `clock` | what is recorded into |
 //! | `collector` | what is read when the page is |
 //! | `names`, `error` | what is refused, and why |
-//! | `exposition` | the page |
+//! | `format`, `exposition` | how the page is written |
 //! | `number`, `lock`, `instrument` | what the target and the features have |
 
 mod builder;
 mod clock;
 mod collector;
 mod counter;
+mod dynamic;
+mod encoded;
 mod error;
 mod exemplar;
+mod exemplified;
 mod exposition;
 mod family;
+mod format;
 mod histogram;
 mod index;
 mod instrument;
@@ -27,11 +32,13 @@ mod labels;
 mod lock;
 mod names;
 mod number;
+mod page;
 #[expect(
     clippy::module_inception,
     reason = "the registry is what the module is named after"
 )]
 mod registry;
+mod series;
 #[cfg(test)]
 mod tests;
 
@@ -42,15 +49,17 @@ pub use self::clock::{MonotonicClock, UnixClock};
 pub use self::collector::Samples;
 pub use self::counter::{Counter, Gauge, Info};
 pub use self::error::RegistryError;
-pub use self::exemplar::{CounterWithExemplar, Exemplar, HistogramWithExemplars};
-pub use self::exposition::Format;
-pub use self::family::{Family, SeriesRef};
+pub use self::exemplar::Exemplar;
+pub use self::exemplified::{CounterWithExemplar, HistogramWithExemplars};
+pub use self::family::Family;
+pub use self::format::Format;
 pub use self::histogram::{Buckets, DEFAULT_BOUNDS, ENVOY_BOUNDS, Histogram};
 pub use self::instrument::Instrument;
 pub use self::labels::{Dynamic, LabelSet, LabelValue};
 pub use self::names::{Type, is_label_name, is_metric_name};
 pub use self::number::{Countable, Number, Settable};
 pub use self::registry::Registry;
+pub use self::series::SeriesRef;
 
 /// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,24 +1,21 @@
-//! The registry: which names are on the page, and that none is there twice.
+//! The registry: what is common to all that is registered in it, and its page.
+//!
+//! Not here: families, which register themselves (`builder`), and metrics by name (`dynamic`).
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
-use core::fmt::{self, Debug, Write};
+use core::fmt::{self, Write};
 
-use super::clock::Clock;
-use super::counter::{Counter, Gauge, Info};
+use super::clock::{Clock, SharedClock};
+use super::encoded::{LabelRules, check_names, push};
 use super::error::RegistryError;
-use super::exposition::{Collect, FamilyWriter, Format, Heading};
-use super::family::Family;
-use super::histogram::{Buckets, Histogram};
-use super::instrument::Instrument;
-use super::labels::{Dynamic, LabelRules, check_names, push};
+use super::exposition::Collect;
+use super::format::Format;
 use super::lock::{Joint, Lock};
-use super::names::{Type, base, claims, is_metric_name};
-use super::number::Shared;
+use super::names::Type;
+use super::page::{Declared, Member, Page};
 
 /// All metrics of a process. Cheap to clone; all clones, and all that come of
 /// [`sub_registry`](Self::sub_registry), are one page, and know each other's names.
@@ -34,59 +31,6 @@ pub struct Registry {
     constant: Box<str>,
     utf8: bool,
     clock: Option<SharedClock>,
-}
-
-/// A clock for all families.
-#[derive(Clone)]
-pub(super) struct SharedClock(Shared<dyn Clock + Send + Sync>);
-
-impl SharedClock {
-    pub fn now(&self) -> core::time::Duration {
-        self.0.now()
-    }
-}
-
-impl Debug for SharedClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SharedClock")
-    }
-}
-
-#[derive(Debug, Default)]
-struct Page {
-    /// By name. Shared with expositions under way, which need no lock then.
-    entries: Joint<Vec<Joint<Entry>>>,
-    /// Each name that a sample or a family may have on a page, and the metric that has it.
-    claims: BTreeMap<String, String>,
-    /// How long the last page was that was written into a string.
-    last_length: usize,
-}
-
-/// All of one name.
-#[derive(Clone, Debug)]
-struct Entry {
-    name: String,
-    help: String,
-    unit: Option<String>,
-    kind: Type,
-    utf8: bool,
-    members: Vec<Member>,
-}
-
-/// What was registered under a name in one registry.
-#[derive(Clone, Debug)]
-struct Member {
-    constant: Box<str>,
-    collect: Joint<dyn Collect>,
-}
-
-/// What is registered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Declaration<'a> {
-    pub name: &'a str,
-    pub help: &'a str,
-    pub unit: Option<&'a str>,
-    pub kind: Type,
 }
 
 impl Registry {
@@ -106,10 +50,7 @@ impl Registry {
         prefix: &str,
         labels: &[(&str, &str)],
     ) -> Result<Self, RegistryError> {
-        let rules = LabelRules {
-            utf8: self.utf8,
-            histogram: true,
-        };
+        let rules = self.label_rules(Type::Histogram);
         check_names(&labels.iter().map(|(name, _)| *name), &self.constant, rules)?;
         let mut constant = String::from(&*self.constant);
         for (name, value) in labels {
@@ -139,189 +80,61 @@ impl Registry {
     #[must_use]
     pub fn with_created(self, clock: impl Clock + Send + Sync + 'static) -> Self {
         Self {
-            clock: Some(SharedClock(Shared::new(clock))),
+            clock: Some(SharedClock::new(clock)),
             ..self
-        }
-    }
-
-    /// The counter of this name and these labels; the same one, where it exists.
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub fn counter(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-    ) -> Result<Counter, RegistryError> {
-        self.metric(name, help, labels, &())
-    }
-
-    /// The gauge of this name and these labels; the same one, where it exists.
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub fn gauge(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-    ) -> Result<Gauge, RegistryError> {
-        self.metric(name, help, labels, &())
-    }
-
-    /// The histogram of this name and these labels, with buckets up to these bounds; the same one,
-    /// where it exists.
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub fn histogram(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-        bounds: &[f64],
-    ) -> Result<Histogram, RegistryError> {
-        self.metric(name, help, labels, &Buckets::from(bounds))
-    }
-
-    /// A series that is always 1, so that its labels can be read: versions and the like. Its name is
-    /// given without the `_info` that the page shows.
-    ///
-    /// # Errors
-    /// See [`RegistryError`].
-    pub fn info(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-    ) -> Result<(), RegistryError> {
-        self.metric::<Info>(name, help, labels, &()).map(drop)
-    }
-
-    fn metric<M: Instrument>(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-        options: &M::Options,
-    ) -> Result<M, RegistryError> {
-        let declaration = Declaration {
-            name,
-            help,
-            unit: None,
-            kind: M::TYPE,
-        };
-        let rules = LabelRules {
-            utf8: self.utf8,
-            histogram: M::TYPE == Type::Histogram,
-        };
-        loop {
-            if let Some(family) = self.family::<M>(&declaration, options)? {
-                return family.get_or_create(labels);
-            }
-            // Before the family is there, which must not be on the page for nothing.
-            check_names(&labels.iter().map(|(name, _)| *name), &self.constant, rules)?;
-            let builder = Family::<Dynamic, M>::builder(name, help).options(options.clone());
-            match builder.register(self) {
-                // Another thread was faster.
-                Err(RegistryError::Duplicate(_)) => {}
-                Err(error) => return Err(error),
-                Ok(family) => return family.get_or_create(labels),
-            }
-        }
-    }
-
-    /// The family that the dynamic functions have made under this name.
-    fn family<M: Instrument>(
-        &self,
-        declaration: &Declaration,
-        options: &M::Options,
-    ) -> Result<Option<Family<Dynamic, M>>, RegistryError> {
-        let name = self.full_name(declaration.name);
-        let Some(entry) = self.page.with(|page| page.entry(&name)) else {
-            return Ok(None);
-        };
-        self.check_same(&entry, declaration)?;
-        let mut members = entry.members.iter();
-        let Some(member) = members.find(|member| member.constant == self.constant) else {
-            return Ok(None);
-        };
-        let family = member.collect.as_any().downcast_ref::<Family<Dynamic, M>>();
-        match family.filter(|family| family.has_options(options)) {
-            Some(family) => Ok(Some(family.clone())),
-            None => Err(RegistryError::Conflict(name)),
         }
     }
 
     pub(super) fn register(
         &self,
-        declaration: &Declaration,
+        declared: Declared,
         collect: Joint<dyn Collect>,
     ) -> Result<(), RegistryError> {
-        let name = self.full_name(declaration.name);
-        if !(is_metric_name(&name) || self.utf8 && !declaration.name.is_empty()) {
-            return Err(RegistryError::MetricName(name));
-        }
-        if let Some(unit) = declaration.unit {
-            let base = base(declaration.kind, &name);
-            let stem = base.strip_suffix(unit);
-            if unit.is_empty() || !stem.is_some_and(|stem| stem.ends_with('_')) {
-                let unit = unit.to_owned();
-                return Err(RegistryError::Unit { name, unit });
-            }
-        }
         let member = Member {
             constant: self.constant.clone(),
             collect,
         };
-        self.page.with(|page| match page.position(&name) {
-            Ok(at) => {
-                let entries = Joint::make_mut(&mut page.entries);
-                let Some(entry) = entries.get_mut(at) else {
-                    return Ok(());
-                };
-                self.check_same(entry, declaration)?;
-                let same = |other: &Member| other.constant == member.constant;
-                if entry.members.iter().any(same) {
-                    return Err(RegistryError::Duplicate(name));
-                }
-                Joint::make_mut(entry).members.push(member);
-                Ok(())
-            }
-            Err(at) => {
-                page.claim(declaration.kind, &name)?;
-                let entry = Entry {
-                    name,
-                    help: declaration.help.to_owned(),
-                    unit: declaration.unit.map(ToOwned::to_owned),
-                    kind: declaration.kind,
-                    utf8: self.utf8,
-                    members: alloc::vec![member],
-                };
-                Joint::make_mut(&mut page.entries).insert(at, Joint::new(entry));
-                Ok(())
-            }
-        })
+        declared.check()?;
+        self.page.with(|page| page.insert(declared, member))
     }
 
-    /// Refuses to put two different metrics under one name.
-    fn check_same(&self, entry: &Entry, given: &Declaration) -> Result<(), RegistryError> {
-        let name = || entry.name.clone();
-        if entry.help != given.help {
-            return Err(RegistryError::Help {
-                name: name(),
-                registered: entry.help.clone(),
-                given: given.help.to_owned(),
-            });
+    /// What stands on the page under this name with the labels of this registry.
+    pub(super) fn registered(
+        &self,
+        declared: &Declared,
+    ) -> Result<Option<Joint<dyn Collect>>, RegistryError> {
+        let entry = self.page.with(|page| page.entry(&declared.name));
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        entry.check_same(declared)?;
+        let member = entry.member(&self.constant);
+        Ok(member.map(|member| member.collect.clone()))
+    }
+
+    /// A metric of this registry.
+    pub(super) fn declared(
+        &self,
+        kind: Type,
+        name: &str,
+        help: &str,
+        unit: Option<&str>,
+    ) -> Declared {
+        Declared {
+            name: format!("{}{name}", self.prefix),
+            help: help.to_owned(),
+            unit: unit.map(ToOwned::to_owned),
+            kind,
+            utf8: self.utf8,
         }
-        if entry.kind != given.kind
-            || entry.unit.as_deref() != given.unit
-            || entry.utf8 != self.utf8
-        {
-            return Err(RegistryError::Conflict(name()));
+    }
+
+    /// What a label may be called here.
+    pub(super) fn label_rules(&self, kind: Type) -> LabelRules {
+        LabelRules {
+            utf8: self.utf8,
+            histogram: kind == Type::Histogram,
         }
-        Ok(())
     }
 
     /// All metrics in Prometheus' text format, families and series in a fixed order.
@@ -355,71 +168,11 @@ impl Registry {
         Ok(())
     }
 
-    pub(super) fn full_name(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-
     pub(super) fn constant_labels(&self) -> &str {
         &self.constant
     }
 
-    pub(super) fn has_utf8_names(&self) -> bool {
-        self.utf8
-    }
-
     pub(super) fn clock(&self) -> Option<SharedClock> {
         self.clock.clone()
-    }
-}
-
-impl Page {
-    fn position(&self, name: &str) -> Result<usize, usize> {
-        let entries = self.entries.as_slice();
-        entries.binary_search_by(|entry| entry.name.as_str().cmp(name))
-    }
-
-    fn entry(&self, name: &str) -> Option<Joint<Entry>> {
-        let at = self.position(name).ok()?;
-        self.entries.get(at).cloned()
-    }
-
-    /// Takes all names that the metric has on a page, or says who has one of them.
-    fn claim(&mut self, kind: Type, name: &str) -> Result<(), RegistryError> {
-        let samples = claims(kind, name);
-        for sample in &samples {
-            if let Some(registered) = self.claims.get(sample) {
-                return Err(RegistryError::SampleName {
-                    name: name.to_owned(),
-                    registered: registered.clone(),
-                    sample: sample.clone(),
-                });
-            }
-        }
-        let claims = samples.into_iter().map(|sample| (sample, name.to_owned()));
-        self.claims.extend(claims);
-        Ok(())
-    }
-}
-
-impl Entry {
-    fn expose(&self, format: Format, out: &mut dyn Write) -> fmt::Result {
-        let base = base(self.kind, &self.name);
-        let heading = Heading {
-            base,
-            help: &self.help,
-            unit: self.unit.as_deref(),
-            kind: self.kind,
-            suffix: match self.kind {
-                Type::Counter if base.len() == self.name.len() => "",
-                kind => kind.suffix(),
-            },
-            utf8: self.utf8,
-        };
-        let mut writer = FamilyWriter::new(out, format, &heading);
-        for member in &self.members {
-            writer.set_constant(&member.constant);
-            member.collect.expose(&mut writer)?;
-        }
-        Ok(())
     }
 }
