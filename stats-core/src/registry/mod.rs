@@ -30,6 +30,8 @@ mod index;
 mod instrument;
 mod labels;
 mod lock;
+#[cfg(test)]
+mod model;
 mod names;
 mod number;
 mod page;

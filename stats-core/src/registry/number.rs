@@ -4,6 +4,8 @@
 //! none (`thumbv*`), a cell is a [`Cell`](core::cell::Cell), and handles stay on their thread.
 
 use core::fmt::{self, Write};
+#[cfg(target_has_atomic = "64")]
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Counts references to what several handles share.
 #[cfg(target_has_atomic = "64")]
@@ -29,9 +31,20 @@ pub trait Bits {
     fn set_bits(&self, bits: u64);
     /// Adds to the bits as an integer, and wraps.
     fn add_bits(&self, value: u64);
+    /// Replaces the bits where they are still `current`; else says what they are. May fail for nothing.
+    ///
+    /// # Errors
+    /// Where they are no longer so.
+    fn exchange_bits(&self, current: u64, new: u64) -> Result<u64, u64>;
     /// Replaces the bits by what becomes of them, and loses no change that another thread makes
     /// meanwhile.
-    fn change_bits(&self, change: impl Fn(u64) -> u64);
+    #[inline]
+    fn change_bits(&self, change: impl Fn(u64) -> u64) {
+        let mut bits = self.bits();
+        while let Err(other) = self.exchange_bits(bits, change(bits)) {
+            bits = other;
+        }
+    }
 }
 
 #[cfg(target_has_atomic = "64")]
@@ -42,26 +55,22 @@ impl Bits for core::sync::atomic::AtomicU64 {
 
     #[inline]
     fn bits(&self) -> u64 {
-        self.load(core::sync::atomic::Ordering::Relaxed)
+        self.load(Relaxed)
     }
 
     #[inline]
     fn set_bits(&self, bits: u64) {
-        self.store(bits, core::sync::atomic::Ordering::Relaxed);
+        self.store(bits, Relaxed);
     }
 
     #[inline]
     fn add_bits(&self, value: u64) {
-        self.fetch_add(value, core::sync::atomic::Ordering::Relaxed);
+        self.fetch_add(value, Relaxed);
     }
 
     #[inline]
-    fn change_bits(&self, change: impl Fn(u64) -> u64) {
-        use core::sync::atomic::Ordering::Relaxed;
-        let mut bits = self.load(Relaxed);
-        while let Err(other) = self.compare_exchange_weak(bits, change(bits), Relaxed, Relaxed) {
-            bits = other;
-        }
+    fn exchange_bits(&self, current: u64, new: u64) -> Result<u64, u64> {
+        self.compare_exchange_weak(current, new, Relaxed, Relaxed)
     }
 }
 
@@ -83,8 +92,8 @@ impl Bits for core::cell::Cell<u64> {
         self.set(self.get().wrapping_add(value));
     }
 
-    fn change_bits(&self, change: impl Fn(u64) -> u64) {
-        self.set(change(self.get()));
+    fn exchange_bits(&self, _: u64, new: u64) -> Result<u64, u64> {
+        Ok(self.replace(new))
     }
 }
 
