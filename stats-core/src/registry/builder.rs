@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::encoded::{Encoded, check_names, hash_labels, hash_values, widths};
+use super::encoded::{Encoded, check_names, hash_labels, hash_values, prefixes};
 use super::error::RegistryError;
 use super::exemplified::HistogramWithExemplars;
 use super::family::Family;
@@ -83,7 +83,7 @@ impl<L: LabelSet + 'static, M: Instrument> Builder<'_, L, M> {
     pub fn limit<Q: LabelSet<Family = L>>(self, series: usize, overflow: &Q) -> Self {
         let limit = Limit {
             series,
-            overflow: Encoded::typed(overflow),
+            overflow: Encoded::typed(overflow, &prefixes(L::NAMES)),
             hash: hash_values(&self.hasher, overflow),
         };
         Self {
@@ -141,7 +141,7 @@ impl<L: Labels, M: Instrument> Builder<'_, L, M> {
         }
         let settings = Settings {
             options: self.options,
-            widths: widths(L::NAMES),
+            prefixes: prefixes(L::NAMES),
             limit: self.limit,
             constant: constant.into(),
             rules,

@@ -1,10 +1,11 @@
 //! Metrics that are read when the page is: a queue's length, what an allocator knows.
 
+use alloc::boxed::Box;
 use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::encoded::{Encoded, check_names};
+use super::encoded::{Encoded, check_names, prefixes};
 use super::error::RegistryError;
 use super::exposition::{Collect, FamilyWriter};
 use super::labels::LabelSet;
@@ -17,6 +18,7 @@ use super::registry::Registry;
 pub struct Samples<'s, 'a, L, N> {
     out: &'s mut FamilyWriter<'a>,
     outcome: fmt::Result,
+    prefixes: &'s [Box<str>],
     of: PhantomData<fn(L, N)>,
 }
 
@@ -24,7 +26,7 @@ impl<L: LabelSet + 'static, N: Number> Samples<'_, '_, L, N> {
     /// Writes the value of the series with these labels.
     pub fn push<Q: LabelSet<Family = L>>(&mut self, labels: &Q, value: N) {
         if self.outcome.is_ok() {
-            let labels = Encoded::typed(labels);
+            let labels = Encoded::typed(labels, self.prefixes);
             let series = self.out.series(&labels.text, None);
             self.outcome = series.and_then(|mut series| series.value(value, None));
         }
@@ -33,6 +35,8 @@ impl<L: LabelSet + 'static, N: Number> Samples<'_, '_, L, N> {
 
 struct Callback<L, N, F> {
     read: F,
+    /// The labels' names, see [`prefixes`].
+    prefixes: Box<[Box<str>]>,
     of: PhantomData<fn(L, N)>,
 }
 
@@ -52,6 +56,7 @@ where
         let mut samples = Samples {
             out: to,
             outcome: Ok(()),
+            prefixes: &self.prefixes,
             of: PhantomData,
         };
         (self.read)(&mut samples);
@@ -115,6 +120,7 @@ impl Registry {
         check_names(&names, self.constant_labels(), self.label_rules(kind))?;
         let callback = Callback {
             read,
+            prefixes: prefixes(L::NAMES),
             of: PhantomData,
         };
         self.register(self.declared(kind, name, help, None), Joint::new(callback))

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hasher};
 
 use super::error::RegistryError;
-use super::labels::LabelSet;
+use super::labels::{LabelSet, LabelValue, Visitor};
 use super::names::{escape, is_label_name, unescape};
 
 /// A label set as a series keeps it.
@@ -18,26 +18,58 @@ pub(super) struct Encoded {
     pub text: Box<str>,
     /// The same in the order of the names, where that is another one: what makes two sets equal.
     canonical: Option<Box<str>>,
+    /// Whether nothing in the text is escaped and no name is in quotes: then all quotes are those
+    /// around the values.
+    is_plain: bool,
+}
+
+/// Writes the values of a set whose names are known.
+struct Encoder<'a> {
+    text: String,
+    prefixes: &'a [Box<str>],
+}
+
+impl Visitor for Encoder<'_> {
+    fn value(&mut self, value: &(impl LabelValue + ?Sized)) {
+        if let Some((prefix, prefixes)) = self.prefixes.split_first() {
+            self.prefixes = prefixes;
+            self.text.push_str(prefix);
+            // A string takes whatever is written.
+            let _ = value.with_text(|value| escape(value, true, &mut self.text));
+            self.text.push('"');
+        }
+    }
+}
+
+/// How long the values of a set are, unless they have to be escaped.
+struct Length(usize);
+
+impl Visitor for Length {
+    #[inline]
+    fn value(&mut self, value: &(impl LabelValue + ?Sized)) {
+        self.0 += value.with_text(str::len) + 1;
+    }
 }
 
 impl Encoded {
-    pub fn typed<L: LabelSet>(labels: &L) -> Self {
-        let mut text = String::new();
-        let mut names = L::NAMES.iter();
-        labels.each_value(&mut |value| {
-            if let Some(name) = names.next() {
-                push(&mut text, name, value);
-            }
-        });
-        Self {
-            text: text.into(),
-            canonical: None,
-        }
+    /// `prefixes` are those of the names, see [`prefixes`].
+    pub fn typed<L: LabelSet>(labels: &L, prefixes: &[Box<str>]) -> Self {
+        let mut length = Length(prefixes.iter().map(|prefix| prefix.len()).sum());
+        labels.each_value(&mut length);
+        let mut encoder = Encoder {
+            text: String::with_capacity(length.0),
+            prefixes,
+        };
+        labels.each_value(&mut encoder);
+        Self::of(encoder.text.into(), None, prefixes.len())
     }
 
     pub fn dynamic(labels: &[(&str, &str)]) -> Self {
         let encode = |labels: &[(&str, &str)]| {
-            let mut text = String::new();
+            let lengths = labels
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + 4);
+            let mut text = String::with_capacity(lengths.sum::<usize>().saturating_sub(1));
             for (name, value) in labels {
                 push(&mut text, name, value);
             }
@@ -48,15 +80,34 @@ impl Encoded {
             sorted.sort_unstable();
             encode(&sorted)
         });
+        Self::of(encode(labels), canonical, labels.len())
+    }
+
+    fn of(text: Box<str>, canonical: Option<Box<str>>, labels: usize) -> Self {
+        // Those around the values, and those of names, if there are any.
+        let quotes = text.bytes().filter(|byte| *byte == b'"').count();
         Self {
-            text: encode(labels),
+            is_plain: quotes == 2 * labels && !text.as_bytes().contains(&b'\\'),
+            text,
             canonical,
         }
     }
 
+    /// Whether these are the values, the names being known to be the same.
+    #[inline]
+    pub fn has_values<L: LabelSet>(&self, labels: &L, prefixes: &[Box<str>]) -> bool {
+        let mut seeker = Seeker {
+            rest: Some(self.text.as_bytes()),
+            prefixes,
+            is_plain: self.is_plain,
+        };
+        labels.each_value(&mut seeker);
+        seeker.rest.is_some_and(<[u8]>::is_empty)
+    }
+
     /// Whether these are the labels, in any order.
     pub fn is(&self, labels: &[(&str, &str)]) -> bool {
-        has_labels(labels, &self.text) || Self::dynamic(labels).key() == self.key()
+        has_labels(labels, &self.text, self.is_plain) || Self::dynamic(labels).key() == self.key()
     }
 
     /// Refuses names that a label cannot have, see [`check_names`].
@@ -89,34 +140,56 @@ pub(super) fn push(text: &mut String, name: &str, value: &str) {
     text.push('"');
 }
 
-/// How many bytes stand before each of the values, from the end of the one before: so that a look-up
-/// passes over them. The first has no comma before it.
-pub(super) fn widths(names: &[&str]) -> Box<[usize]> {
+/// What stands before each of the values, from the end of the one before: `a="`, then `,b="`.
+pub(super) fn prefixes(names: &[&str]) -> Box<[Box<str>]> {
     let mut text = String::new();
-    let widths = names.iter().map(|name| {
+    let prefixes = names.iter().map(|name| {
         let before = text.len();
         push(&mut text, name, "");
-        text.len() - before - 1
+        let prefix = text.get(before..text.len() - 1).unwrap_or_default();
+        Box::from(prefix)
     });
-    widths.collect()
+    prefixes.collect()
 }
 
-/// Whether a series' text has these values, the names being known to be the same.
-#[inline]
-pub(super) fn has_values<L: LabelSet>(labels: &L, widths: &[usize], text: &str) -> bool {
-    let mut rest = Some(text.as_bytes());
-    let mut widths = widths.iter();
-    labels.each_value(&mut |value| {
-        rest = rest.and_then(|rest| {
-            let rest = rest.get(*widths.next()?..)?;
-            after_value(rest, value)?.strip_prefix(b"\"")
+/// Goes through a series' text as values are shown to it, as far as they are there.
+struct Seeker<'a> {
+    rest: Option<&'a [u8]>,
+    prefixes: &'a [Box<str>],
+    is_plain: bool,
+}
+
+impl Visitor for Seeker<'_> {
+    #[inline]
+    fn value(&mut self, value: &(impl LabelValue + ?Sized)) {
+        self.rest = self.rest.and_then(|rest| {
+            let (prefix, prefixes) = self.prefixes.split_first()?;
+            self.prefixes = prefixes;
+            // The name may be anything, but a quote stands before the value and one behind it. Of a plain
+            // text that are all there are, so that no value that has one itself can be found in it.
+            let (name, rest) = rest.split_at_checked(prefix.len())?;
+            if name.last() != Some(&b'"') {
+                return None;
+            }
+            let rest = if self.is_plain {
+                value.strip_from(rest)
+            } else {
+                value.with_text(|value| after_escaped(rest, value.as_bytes()))
+            };
+            rest?.strip_prefix(b"\"")
         });
-    });
-    rest.is_some_and(<[u8]>::is_empty)
+    }
 }
 
 /// Whether a series' text has these labels in this order.
-pub(super) fn has_labels(labels: &[(&str, &str)], text: &str) -> bool {
+fn has_labels(labels: &[(&str, &str)], text: &str, is_plain: bool) -> bool {
+    let after = |text, value: &str| {
+        if is_plain {
+            value.strip_from(text)
+        } else {
+            after_escaped(text, value.as_bytes())
+        }
+    };
     let mut rest = Some(text.as_bytes());
     for (at, (name, value)) in labels.iter().enumerate() {
         rest = rest.and_then(|rest| {
@@ -126,30 +199,16 @@ pub(super) fn has_labels(labels: &[(&str, &str)], text: &str) -> bool {
                 rest.strip_prefix(b",")?
             };
             let rest = match rest.strip_prefix(b"\"") {
-                Some(quoted) => after_value(quoted, name)?.strip_prefix(b"\"")?,
+                Some(quoted) => after_escaped(quoted, name.as_bytes())?.strip_prefix(b"\"")?,
                 None => rest.strip_prefix(name.as_bytes())?,
             };
-            after_value(rest.strip_prefix(b"=\"")?, value)?.strip_prefix(b"\"")
+            after(rest.strip_prefix(b"=\"")?, value)?.strip_prefix(b"\"")
         });
     }
     rest.is_some_and(<[u8]>::is_empty)
 }
 
 /// What stands behind this value, escaped.
-#[inline]
-fn after_value<'a>(text: &'a [u8], value: &str) -> Option<&'a [u8]> {
-    let value = value.as_bytes();
-    // Without a way out of the loop, so that it is compiled to vector instructions.
-    let special = value.iter().fold(0, |special, byte| {
-        special | u8::from(matches!(byte, b'"' | b'\\' | b'\n'))
-    });
-    if special == 0 {
-        text.strip_prefix(value)
-    } else {
-        after_escaped(text, value)
-    }
-}
-
 #[cold]
 fn after_escaped<'a>(text: &'a [u8], value: &[u8]) -> Option<&'a [u8]> {
     value.iter().try_fold(text, |text, byte| match byte {
@@ -163,12 +222,19 @@ fn after_escaped<'a>(text: &'a [u8], value: &[u8]) -> Option<&'a [u8]> {
 /// The hash of a typed set.
 #[inline]
 pub(super) fn hash_values<L: LabelSet>(hasher: &impl BuildHasher, labels: &L) -> u64 {
-    let mut state = hasher.build_hasher();
-    labels.each_value(&mut |value| {
-        state.write(value.as_bytes());
-        state.write_u8(0xff); // in no UTF-8, so that it ends a value
-    });
-    state.finish()
+    let mut values = Hashed(hasher.build_hasher());
+    labels.each_value(&mut values);
+    values.0.finish()
+}
+
+/// Hashes the values that it is shown.
+struct Hashed<H>(H);
+
+impl<H: Hasher> Visitor for Hashed<H> {
+    #[inline]
+    fn value(&mut self, value: &(impl LabelValue + ?Sized)) {
+        value.hash_into(&mut self.0);
+    }
 }
 
 /// The hash of a dynamic set: the same in any order of the labels.

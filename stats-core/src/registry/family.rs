@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::encoded::{Encoded, check_names, has_values, hash_labels, hash_values};
+use super::encoded::{Encoded, check_names, hash_labels, hash_values};
 use super::error::RegistryError;
 use super::exposition::{Collect, FamilyWriter};
 use super::instrument::Instrument;
@@ -108,10 +108,10 @@ impl<L: LabelSet + 'static, M: Instrument> Family<L, M> {
     pub fn with<Q: LabelSet<Family = L>, R>(&self, labels: &Q, work: impl FnOnce(&M) -> R) -> R {
         let store = &*self.store;
         let hash = hash_values(&self.hasher, labels);
-        let widths = &store.settings.widths;
-        let is = |series: &Series<M>| has_values(labels, widths, &series.labels.text);
+        let prefixes = &store.settings.prefixes;
+        let is = |series: &Series<M>| series.labels.has_values(labels, prefixes);
         let check = || Ok::<(), Infallible>(());
-        let Ok(result) = store.with(hash, is, check, || Encoded::typed(labels), work);
+        let Ok(result) = store.with(hash, is, check, || Encoded::typed(labels, prefixes), work);
         result
     }
 
@@ -133,8 +133,8 @@ impl<L: LabelSet + 'static, M: Instrument> Family<L, M> {
         work: impl FnOnce(&Joint<Series<M>>) -> R,
     ) -> Option<R> {
         let store = &*self.store;
-        let widths = &store.settings.widths;
-        let is = |series: &Series<M>| has_values(labels, widths, &series.labels.text);
+        let prefixes = &store.settings.prefixes;
+        let is = |series: &Series<M>| series.labels.has_values(labels, prefixes);
         store.find(hash_values(&self.hasher, labels), is, work)
     }
 }

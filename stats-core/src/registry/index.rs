@@ -21,12 +21,12 @@ mod concurrent {
     use core::fmt;
     use core::hash::{BuildHasherDefault, Hash, Hasher};
 
-    use papaya::{Equivalent, HashSet};
+    use papaya::{Equivalent, HashMap};
 
     use super::{Indexed, Joint};
 
     /// The series by their hashes.
-    pub struct Index<M>(HashSet<Key<M>, BuildHasherDefault<Hashed>>);
+    pub struct Index<M>(HashMap<Key<M>, (), BuildHasherDefault<Hashed>>);
 
     impl<M> fmt::Debug for Index<M> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,7 +91,7 @@ mod concurrent {
 
     impl<M: Indexed> Index<M> {
         pub fn new() -> Self {
-            Self(HashSet::default())
+            Self(HashMap::default())
         }
 
         /// Lets `work` have the series, which another thread may remove meanwhile. Gives `work` back
@@ -103,14 +103,15 @@ mod concurrent {
             is: impl Fn(&M) -> bool,
             work: W,
         ) -> Result<R, W> {
-            match self.0.pin().get(&Sought { hash, is }) {
-                Some(key) => Ok(work(&key.0)),
+            match self.0.pin().get_key_value(&Sought { hash, is }) {
+                Some((key, ())) => Ok(work(&key.0)),
                 None => Err(work),
             }
         }
 
-        pub fn insert(&self, series: Joint<M>) {
-            self.0.pin().insert(Key(series));
+        /// `false` where there is one with the same labels, which stays.
+        pub fn insert(&self, series: Joint<M>) -> bool {
+            self.0.pin().try_insert(Key(series), ()).is_ok()
         }
 
         pub fn remove(&self, series: &M) {
@@ -126,6 +127,7 @@ mod single {
     use core::cell::RefCell;
 
     use hashbrown::HashTable;
+    use hashbrown::hash_table::Entry;
 
     use super::{Indexed, Joint};
 
@@ -158,11 +160,17 @@ mod single {
             }
         }
 
-        pub fn insert(&self, series: Joint<M>) {
+        /// `false` where there is one with the same labels, which stays.
+        pub fn insert(&self, series: Joint<M>) -> bool {
             let is = |other: &Joint<M>| other.is_same(&series);
             let mut table = self.0.borrow_mut();
-            let entry = table.entry(series.hash(), is, |series| series.hash());
-            entry.or_insert(series);
+            match table.entry(series.hash(), is, |series| series.hash()) {
+                Entry::Occupied(_) => false,
+                Entry::Vacant(entry) => {
+                    entry.insert(series);
+                    true
+                }
+            }
         }
 
         pub fn remove(&self, series: &M) {

@@ -5,6 +5,7 @@
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::hash::Hasher;
 
 use super::number::Digits;
 
@@ -16,15 +17,21 @@ pub trait LabelSet {
     /// The type that stands for all of these sets, whatever their lifetime: what the family is declared
     /// with. For a struct without a lifetime, itself.
     type Family: 'static;
-    /// Calls `visit` with each value, in the order of the names.
-    fn each_value(&self, visit: &mut impl FnMut(&str));
+    /// Shows each value, in the order of the names.
+    fn each_value(&self, visitor: &mut impl Visitor);
+}
+
+/// Looks at the values of a label set, one after the other.
+pub trait Visitor {
+    /// Looks at the next value.
+    fn value(&mut self, value: &(impl LabelValue + ?Sized));
 }
 
 /// The set without labels.
 impl LabelSet for () {
     const NAMES: &'static [&'static str] = &[];
     type Family = Self;
-    fn each_value(&self, _: &mut impl FnMut(&str)) {}
+    fn each_value(&self, _: &mut impl Visitor) {}
 }
 
 /// Stands for label sets whose names are chosen when they are used: `&[("code", "200")]`.
@@ -38,6 +45,18 @@ pub enum Dynamic {}
 pub trait LabelValue {
     /// Calls `read` with the value as text.
     fn with_text<R>(&self, read: impl FnOnce(&str) -> R) -> R;
+
+    /// Hashes the value: alike for values of one type whose texts are alike.
+    #[inline]
+    fn hash_into(&self, state: &mut impl Hasher) {
+        self.with_text(|text| state.write(text.as_bytes()));
+    }
+
+    /// What of a text stands behind this value, where the text begins with it.
+    #[inline]
+    fn strip_from<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        self.with_text(|value| text.strip_prefix(value.as_bytes()))
+    }
 }
 
 impl LabelValue for str {
@@ -52,17 +71,47 @@ impl<T: LabelValue + ?Sized> LabelValue for &T {
     fn with_text<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         T::with_text(self, read)
     }
+
+    #[inline]
+    fn hash_into(&self, state: &mut impl Hasher) {
+        T::hash_into(self, state);
+    }
+
+    #[inline]
+    fn strip_from<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        T::strip_from(self, text)
+    }
 }
 
 impl<T: LabelValue + ToOwned + ?Sized> LabelValue for Cow<'_, T> {
     fn with_text<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         T::with_text(self, read)
     }
+
+    #[inline]
+    fn hash_into(&self, state: &mut impl Hasher) {
+        T::hash_into(self, state);
+    }
+
+    #[inline]
+    fn strip_from<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        T::strip_from(self, text)
+    }
 }
 
 impl<T: LabelValue + ?Sized> LabelValue for Box<T> {
     fn with_text<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         T::with_text(self, read)
+    }
+
+    #[inline]
+    fn hash_into(&self, state: &mut impl Hasher) {
+        T::hash_into(self, state);
+    }
+
+    #[inline]
+    fn strip_from<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        T::strip_from(self, text)
     }
 }
 
@@ -93,6 +142,21 @@ macro_rules! integers {
         impl LabelValue for $integer {
             fn with_text<R>(&self, read: impl FnOnce(&str) -> R) -> R {
                 read(Digits::new(u64::from(*self)).as_str())
+            }
+
+            #[inline]
+            fn hash_into(&self, state: &mut impl Hasher) {
+                state.write_u64(u64::from(*self));
+            }
+
+            #[inline]
+            fn strip_from<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+                let (mut number, mut rest) = (0_u64, text);
+                while let [digit @ b'0'..=b'9', more @ ..] = rest {
+                    number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+                    rest = more;
+                }
+                (number == u64::from(*self)).then_some(rest)
             }
         }
     )*};
@@ -171,8 +235,8 @@ macro_rules! label_set {
             type Family = $name $($static)*;
 
             #[inline]
-            fn each_value(&self, visit: &mut impl ::core::ops::FnMut(&str)) {
-                $($crate::registry::LabelValue::with_text(&self.$field, &mut *visit);)*
+            fn each_value(&self, visitor: &mut impl $crate::registry::Visitor) {
+                $($crate::registry::Visitor::value(visitor, &self.$field);)*
             }
         }
     };

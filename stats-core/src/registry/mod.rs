@@ -57,7 +57,7 @@ pub use self::family::Family;
 pub use self::format::Format;
 pub use self::histogram::{Buckets, DEFAULT_BOUNDS, ENVOY_BOUNDS, Histogram};
 pub use self::instrument::Instrument;
-pub use self::labels::{Dynamic, LabelSet, LabelValue};
+pub use self::labels::{Dynamic, LabelSet, LabelValue, Visitor};
 pub use self::names::{Type, is_label_name, is_metric_name};
 pub use self::number::{Countable, Number, Settable};
 pub use self::registry::Registry;

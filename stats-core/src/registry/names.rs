@@ -82,9 +82,13 @@ fn is_name(name: &str, colon: bool) -> bool {
 /// # Errors
 /// Where `out` fails.
 pub(super) fn escape(text: &str, quotes: bool, out: &mut (impl Write + ?Sized)) -> fmt::Result {
-    let special = |c: char| c == '\\' || c == '\n' || (quotes && c == '"');
+    let special = |byte: u8| byte == b'\\' || byte == b'\n' || (quotes && byte == b'"');
     let mut rest = text;
-    while let Some((plain, after)) = rest.find(special).and_then(|at| rest.split_at_checked(at)) {
+    while let Some((plain, after)) = rest
+        .bytes()
+        .position(special)
+        .and_then(|at| rest.split_at_checked(at))
+    {
         out.write_str(plain)?;
         let mut chars = after.chars();
         match chars.next() {

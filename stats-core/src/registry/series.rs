@@ -27,8 +27,8 @@ pub(super) struct Store<M: Instrument> {
 #[derive(Debug)]
 pub(super) struct Settings<M: Instrument> {
     pub options: M::Options,
-    /// How long the labels' names are, see [`widths`](super::encoded::widths).
-    pub widths: Box<[usize]>,
+    /// The labels' names, see [`prefixes`](super::encoded::prefixes).
+    pub prefixes: Box<[Box<str>]>,
     pub limit: Option<Limit>,
     /// The labels of the registry, that all series have besides.
     pub constant: Box<str>,
@@ -45,12 +45,24 @@ pub(super) struct Limit {
     pub hash: u64,
 }
 
-/// The series in the order in which they are written.
+/// The series in the order in which they are written, and those that are not in it yet.
 #[derive(Debug)]
 struct List<M: Instrument> {
     /// Shared with expositions under way, which need no lock then.
-    series: Joint<Vec<Joint<Series<M>>>>,
-    is_sorted: bool,
+    sorted: Joint<Vec<Joint<Series<M>>>>,
+    new: Vec<Joint<Series<M>>>,
+}
+
+impl<M: Instrument> List<M> {
+    /// All series, in the order of their labels.
+    fn sorted(&mut self) -> &mut Joint<Vec<Joint<Series<M>>>> {
+        if !self.new.is_empty() {
+            let sorted = Joint::make_mut(&mut self.sorted);
+            sorted.append(&mut self.new);
+            sorted.sort_by(|a, b| a.labels.key().cmp(b.labels.key()));
+        }
+        &mut self.sorted
+    }
 }
 
 /// One series.
@@ -74,8 +86,8 @@ impl<M: Instrument> Store<M> {
             settings,
             index: Index::new(),
             list: Lock::new(List {
-                series: Joint::default(),
-                is_sorted: true,
+                sorted: Joint::default(),
+                new: Vec::new(),
             }),
             counted: AtomicUsize::new(0),
         }
@@ -141,37 +153,28 @@ impl<M: Instrument> Store<M> {
         new.seen.set_bits(!new.metric.fingerprint());
         let created = self.list.with(|list| {
             let is = |series: &Series<M>| series.labels.key() == new.labels.key();
-            if let Ok(other) = self.index.with(hash, is, Joint::clone) {
-                return Some(other);
+            if !new.is_overflow && limit.is_some_and(|limit| self.is_full(limit)) {
+                return Err(self.index.with(hash, is, Joint::clone).ok());
+            }
+            if !self.index.insert(new.clone()) {
+                return Err(self.index.with(hash, is, Joint::clone).ok());
             }
             if !new.is_overflow {
-                if limit.is_some_and(|limit| self.is_full(limit)) {
-                    return None;
-                }
                 self.counted.store(self.len() + 1, Ordering::Relaxed);
             }
-            Joint::make_mut(&mut list.series).push(new.clone());
-            list.is_sorted = false;
-            self.index.insert(new.clone());
-            Some(new.clone())
+            list.new.push(new.clone());
+            Ok(())
         });
         match (created, limit) {
-            (Some(series), _) => series,
-            (None, Some(limit)) => self.create(limit.hash, limit.overflow.clone()),
-            (None, None) => new,
+            (Err(Some(other)), _) => other,
+            (Err(None), Some(limit)) => self.create(limit.hash, limit.overflow.clone()),
+            (Ok(()), _) | (Err(None), None) => new,
         }
     }
 
     /// All series, in the order of their labels.
     pub fn sorted(&self) -> Joint<Vec<Joint<Series<M>>>> {
-        self.list.with(|list| {
-            if !list.is_sorted {
-                let series = Joint::make_mut(&mut list.series);
-                series.sort_by(|a, b| a.labels.key().cmp(b.labels.key()));
-                list.is_sorted = true;
-            }
-            list.series.clone()
-        })
+        self.list.with(|list| list.sorted().clone())
     }
 
     /// Takes these out. Whoever holds a handle still records into it, unseen.
@@ -183,21 +186,19 @@ impl<M: Instrument> Store<M> {
             series.is_removed.set_bits(1);
         }
         self.list.with(|list| {
-            let left = list
-                .series
-                .iter()
-                .filter(|series| series.is_removed.bits() == 0);
-            list.series = Joint::new(left.cloned().collect());
+            let all = list.sorted();
+            let left = all.iter().filter(|series| series.is_removed.bits() == 0);
+            *all = Joint::new(left.cloned().collect());
             for series in removed {
                 self.index.remove(series);
             }
-            let counted = list.series.iter().filter(|series| !series.is_overflow);
+            let counted = all.iter().filter(|series| !series.is_overflow);
             self.counted.store(counted.count(), Ordering::Relaxed);
         });
     }
 
     pub fn retain(&self, mut keep: impl FnMut(&SeriesRef<M>) -> bool) {
-        let all = self.list.with(|list| list.series.clone());
+        let all = self.sorted();
         let mut removed = Vec::new();
         for series in all.iter() {
             let fingerprint = series.metric.fingerprint();
