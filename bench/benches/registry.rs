@@ -163,7 +163,7 @@ fn new_labels(threads: u32, rows: &mut Vec<Row>) -> Result<()> {
     let routes: Vec<_> = (0..SERIES).map(their_route).collect();
     let new = |call: u32| &routes[call as usize];
     let row = Calls {
-        calls: SERIES / threads,
+        each: SERIES / threads,
         ..Calls::of("increment by new labels", threads)
     };
     let (mut fastest, mut their_fastest) = (Duration::MAX, Duration::MAX);
@@ -201,7 +201,7 @@ fn page(rows: &mut Vec<Row>) -> Result<()> {
     for number in 0..SERIES {
         let of = their_route(number);
         ours.with(&route(&of), |counter| {
-            counter.inc_by(u64::from(number) * 7919)
+            counter.inc_by(u64::from(number) * 7919);
         });
         theirs.get_or_create(&of).inc_by(u64::from(number) * 7919);
     }
@@ -236,7 +236,7 @@ fn page(rows: &mut Vec<Row>) -> Result<()> {
     );
     for threads in [1, 2] {
         let calls = Calls {
-            calls: 3,
+            each: 3,
             ..Calls::of("", threads)
         };
         let measured = calls.compare(
@@ -257,8 +257,8 @@ fn page(rows: &mut Vec<Row>) -> Result<()> {
 struct Calls {
     name: &'static str,
     threads: u32,
-    /// Of each thread.
-    calls: u32,
+    /// How many of each thread.
+    each: u32,
 }
 
 impl Calls {
@@ -266,7 +266,7 @@ impl Calls {
         Self {
             name,
             threads,
-            calls: CALLS,
+            each: CALLS,
         }
     }
 
@@ -288,10 +288,10 @@ impl Calls {
                 .map(|thread| {
                     let barrier = &barrier;
                     scope.spawn(move || {
-                        let first = thread * self.calls;
+                        let first = thread * self.each;
                         barrier.wait();
                         let start = Instant::now();
-                        for call in first..first + self.calls {
+                        for call in first..first + self.each {
                             work(black_box(call));
                         }
                         start.elapsed()
@@ -304,7 +304,7 @@ impl Calls {
     }
 
     fn row(&self, ours: Duration, theirs: Duration) -> Row {
-        let per_call = |time: Duration| time.as_secs_f64() * 1e9 / f64::from(self.calls);
+        let per_call = |time: Duration| time.as_secs_f64() * 1e9 / f64::from(self.each);
         Row {
             name: format!("{}, {} thread(s)", self.name, self.threads),
             ours: per_call(ours),
@@ -342,9 +342,9 @@ fn print(rows: &[Row]) {
 fn counted<T>(work: impl FnOnce() -> T) -> (T, (f64, f64)) {
     let before = (ALLOCATIONS.get(), BYTES.get());
     let result = work();
-    let allocations = ALLOCATIONS.get() - before.0;
-    let bytes = BYTES.get() - before.1;
-    (result, (f64::from(allocations), bytes as f64))
+    let allocations = ALLOCATIONS.get().wrapping_sub(before.0);
+    let bytes = BYTES.get().wrapping_sub(before.1);
+    (result, (f64::from(allocations), f64::from(bytes)))
 }
 
 /// Counts what this thread allocates.
@@ -352,7 +352,7 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u32> = const { Cell::new(0) };
-    static BYTES: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<u32> = const { Cell::new(0) };
 }
 
 #[global_allocator]
@@ -362,8 +362,8 @@ static ALLOCATOR: Counting = Counting;
 // through what is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        BYTES.set(BYTES.get() + layout.size());
+        ALLOCATIONS.set(ALLOCATIONS.get().wrapping_add(1));
+        BYTES.set(BYTES.get().wrapping_add(layout.size() as u32));
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }

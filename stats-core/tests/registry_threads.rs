@@ -17,7 +17,7 @@ label_set! {
 }
 
 const THREADS: usize = 4;
-const ROUNDS: usize = 2_000;
+const ROUNDS: usize = 500;
 
 /// Runs `work` on all threads at once.
 fn together(work: impl Fn(usize) + Sync) {
