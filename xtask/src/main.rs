@@ -10,6 +10,7 @@ mod envoy;
 mod envoy_version;
 mod gungraun;
 mod module;
+mod parsers;
 mod paths;
 mod process;
 mod setup;

@@ -5,8 +5,8 @@ use anyhow::Result;
 
 use crate::apt::{TESTED_WITH, Tool, VALGRIND, WASM_OPT};
 use crate::envoy::EnvoyBinary;
-use crate::gungraun;
 use crate::toolchain::Toolchain;
+use crate::{gungraun, parsers};
 
 /// Finds or installs what building and running need; prints each thing once.
 pub fn run(envoys: &[EnvoyBinary]) -> Result<()> {
@@ -19,6 +19,7 @@ pub fn run(envoys: &[EnvoyBinary]) -> Result<()> {
 pub fn run_for_tests(envoys: &[EnvoyBinary]) -> Result<()> {
     run(envoys)?;
     TESTED_WITH.iter().try_for_each(Tool::ensure)?;
+    parsers::ensure()?;
     VALGRIND.ensure()?;
     gungraun::ensure()
 }

