@@ -16,6 +16,7 @@ mod process;
 mod setup;
 mod stages;
 mod steps;
+mod targets;
 mod test;
 mod toolchain;
 mod wheel;
@@ -47,7 +48,7 @@ enum Task {
         #[arg(long, short)]
         quiet: bool,
     },
-    /// Prove that stats-core builds without std
+    /// Prove that stats-core builds without std, on other targets, with and without each feature
     NoStd,
     /// Run everything that a change must pass, end to end on real Envoys
     Test {
@@ -100,7 +101,7 @@ fn run(task: Task) -> Result<()> {
             module::build(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
             Ok(())
         }
-        Task::NoStd => module::check_no_std(&Toolchain::ensure()?),
+        Task::NoStd => targets::check(&Toolchain::ensure()?),
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
         Task::Matrix { test_args } => test::matrix(&test_args),
         Task::Demo(options) => demo::run(&options),

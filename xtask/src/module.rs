@@ -1,4 +1,4 @@
-//! The module: built for Envoy into `target/dist`; its core, checked without std.
+//! The module: built for Envoy into `target/dist`.
 //! Not here: which compiler does it, see `toolchain`.
 
 use std::fs;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::apt::WASM_OPT;
 use crate::paths;
 use crate::process::{capture, show};
-use crate::toolchain::{Toolchain, WASM, WASM_NO_STD};
+use crate::toolchain::{Toolchain, WASM};
 
 /// The WebAssembly features that the compiler uses, which `wasm-opt` needs as flags.
 const FEATURES: [&str; 6] = [
@@ -56,13 +56,6 @@ pub fn build(toolchain: &Toolchain, verbosity: Verbosity) -> Result<Module> {
     }
     show(&mut cargo)?;
     publish()
-}
-
-/// Checks that `stats-core` and all that it depends on do without std.
-/// `check` and not `build`: types suffice, and `core` need not be compiled.
-pub fn check_no_std(toolchain: &Toolchain) -> Result<()> {
-    let mut cargo = toolchain.cargo("check", WASM_NO_STD, "core,alloc");
-    show(cargo.args(["--package", "stats-core"]))
 }
 
 /// Puts what cargo built where users and tests look, made smaller. By renaming,

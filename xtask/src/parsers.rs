@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::process::capture;
-use crate::wheel::{pip, python_with_pip};
-use crate::{apt, paths, steps};
+use crate::wheel::{PIP, pip, python_with_pip};
+use crate::{paths, steps};
 
 /// The package, pinned.
 const REQUIREMENT: &str = "prometheus_client==0.26.0 \
@@ -23,7 +23,7 @@ pub fn ensure() -> Result<()> {
         steps::present(&format!("prometheus_client 0.26.0 ({path})"));
         return Ok(());
     }
-    apt::PIP.ensure()?;
+    PIP.ensure()?;
     steps::bring("prometheus_client 0.26.0", "pip install", || {
         install(&directory)
     })

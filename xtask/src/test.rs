@@ -10,7 +10,7 @@ use crate::module::{self, Verbosity};
 use crate::process::show;
 use crate::stages::{self, Stage};
 use crate::toolchain::Toolchain;
-use crate::{paths, setup};
+use crate::{paths, setup, targets};
 
 /// All that a change must pass: everything with the first Envoy, and the
 /// end-to-end tests once more with each other one.
@@ -76,7 +76,7 @@ fn lints() -> Result<()> {
 }
 
 fn core_without_std() -> Result<()> {
-    module::check_no_std(&Toolchain::ensure_silently()?)
+    targets::check(&Toolchain::ensure_silently()?)
 }
 
 fn build_module() -> Result<()> {

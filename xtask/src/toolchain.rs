@@ -19,6 +19,15 @@ pub const WASM: &str = "wasm32-unknown-unknown";
 /// A target that has no `std` at all.
 pub const WASM_NO_STD: &str = "wasm32v1-none";
 
+/// A microcontroller with atomics of 32 bits.
+pub const EMBEDDED: &str = "thumbv7em-none-eabi";
+
+/// A microcontroller that can only load and store atomically.
+pub const SMALLEST: &str = "thumbv6m-none-eabi";
+
+/// All that something is compiled for besides this machine.
+const TARGETS: [&str; 4] = [WASM, WASM_NO_STD, EMBEDDED, SMALLEST];
+
 /// The compiler of Debian's packages, which is not the one of rustup.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
@@ -32,9 +41,9 @@ const WEB_RUSTC: Tool = Tool {
 /// How long rustup may take: behind a firewall it would retry for minutes.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(1);
 
-/// A compiler for [`WASM`] and [`WASM_NO_STD`].
+/// A compiler for all of [`TARGETS`].
 pub enum Toolchain {
-    /// The active toolchain; rustup brought the standard library of both targets.
+    /// The active toolchain; rustup brought the standard library of each.
     Rustup,
     /// Debian's compiler, which builds the standard library from source. For
     /// machines that reach a Debian mirror but not rustup's server.
@@ -63,7 +72,8 @@ impl Toolchain {
                 return Ok(Self::Rustup);
             }
             WEB_RUSTC.ensure().with_context(|| {
-                format!("no compiler for {WASM}; either run `rustup target add {WASM} {WASM_NO_STD}`, or let Debian's be installed")
+                let targets = TARGETS.join(" ");
+                format!("no compiler for {WASM}; either run `rustup target add {targets}`, or let Debian's be installed")
             })?;
         }
         let linker = rust_lld(&sysroot)?;
@@ -126,7 +136,7 @@ fn debian_present() -> bool {
 }
 
 fn rustup_present(sysroot: &Path) -> bool {
-    [WASM, WASM_NO_STD].iter().all(|target| {
+    TARGETS.iter().all(|target| {
         sysroot
             .join("lib/rustlib")
             .join(target)
@@ -135,14 +145,15 @@ fn rustup_present(sysroot: &Path) -> bool {
     })
 }
 
-/// Lets rustup download the two targets, unless the user told it to install nothing by itself.
+/// Lets rustup download the targets, unless the user told it to install nothing by itself.
 fn rustup_adds_targets() -> bool {
     if env::var("RUSTUP_AUTO_INSTALL").is_ok_and(|value| value == "0") {
         return false;
     }
     let mut rustup = Command::new("rustup");
     rustup
-        .args(["target", "add", WASM, WASM_NO_STD])
+        .args(["target", "add"])
+        .args(TARGETS)
         .current_dir(paths::root());
     eprintln!("  ..  asking rustup for {WASM}");
     succeeds_within(&mut rustup, RUSTUP_LIMIT)

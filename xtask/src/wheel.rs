@@ -16,7 +16,7 @@ use crate::process::{capture, succeeds};
 use crate::steps;
 
 /// Downloads the wheels.
-const PIP: Tool = Tool {
+pub const PIP: Tool = Tool {
     name: "pip",
     packages: &["python3", "python3-pip"],
     present: pip_present,
