@@ -39,6 +39,13 @@ pub const TESTED_WITH: [Tool; 3] = [
     },
 ];
 
+/// Compiles libFuzzer.
+pub const CXX: Tool = Tool {
+    name: "a C++ compiler",
+    packages: &["g++"],
+    present: || succeeds(Command::new("c++").arg("--version")),
+};
+
 /// Makes the module smaller.
 pub const WASM_OPT: Tool = Tool {
     name: "wasm-opt",

@@ -8,6 +8,7 @@ mod cargo;
 mod demo;
 mod envoy;
 mod envoy_version;
+mod fuzz;
 mod gungraun;
 mod module;
 mod parsers;
@@ -50,6 +51,12 @@ enum Task {
     },
     /// Prove that stats-core builds without std, on other targets, with and without each feature
     NoStd,
+    /// Try random metrics, whose pages another parser must be able to read
+    Fuzz {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000)]
+        runs: u32,
+    },
     /// Run everything that a change must pass, end to end on real Envoys
     Test {
         #[command(flatten)]
@@ -101,6 +108,7 @@ fn run(task: Task) -> Result<()> {
             module::build(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
             Ok(())
         }
+        Task::Fuzz { runs } => fuzz::run(runs),
         Task::NoStd => targets::check(&Toolchain::ensure()?),
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
         Task::Matrix { test_args } => test::matrix(&test_args),

@@ -10,7 +10,10 @@ use crate::module::{self, Verbosity};
 use crate::process::show;
 use crate::stages::{self, Stage};
 use crate::toolchain::Toolchain;
-use crate::{paths, setup, targets};
+use crate::{fuzz, paths, setup, targets};
+
+/// A few seconds of it.
+const FUZZ_RUNS: u32 = 50_000;
 
 /// All that a change must pass: everything with the first Envoy, and the
 /// end-to-end tests once more with each other one.
@@ -30,6 +33,7 @@ pub fn everything(choices: &[Choice], test_args: &[String]) -> Result<()> {
             end_to_end_stage(envoy, test_args)
         });
     }
+    stages.push(Stage::new("fuzz", || fuzz::run(FUZZ_RUNS)));
     stages.push(Stage::new("instructions", count_instructions));
     stages::run(stages)
 }

@@ -226,7 +226,9 @@ impl Number for f64 {
             Self::INFINITY => out.write_str("+Inf"),
             Self::NEG_INFINITY => out.write_str("-Inf"),
             // The debug form turns to exponents where digits would run to hundreds.
-            large if large.abs() >= 1e16 => write!(out, "{large:?}"),
+            other if other.abs() >= 1e16 || (other != 0.0 && other.abs() < 1e-5) => {
+                write!(out, "{other:?}")
+            }
             other => write!(out, "{other}"),
         }
     }
@@ -278,6 +280,8 @@ mod tests {
             (0.5, "0.5"),
             (3_600_000.0, "3600000"),
             (1e300, "1e300"),
+            (-1e-300, "-1e-300"),
+            (0.0, "0"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),

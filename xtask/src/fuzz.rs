@@ -1,0 +1,46 @@
+//! `cargo xtask fuzz`: random metrics, whose pages another parser must be able to read. The target is
+//! one of cargo-fuzz; built here without it and without a sanitizer, so that the stable compiler does.
+//! Not here: what is tried, see `fuzz/fuzz_targets`.
+
+use std::env::consts::ARCH;
+
+use anyhow::Result;
+
+use crate::apt::CXX;
+use crate::cargo::cargo;
+use crate::paths;
+use crate::process::show;
+
+/// What lets libFuzzer see which code ran.
+const COVERAGE: [&str; 7] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cdebug-assertions",
+    "-Ccodegen-units=1",
+];
+
+/// Tries so many pages, from the same start each time. What fails is left in `target/fuzz`.
+pub fn run(runs: u32) -> Result<()> {
+    CXX.ensure()?;
+    let target = paths::root().join("target/fuzz");
+    let mut fuzz = cargo("run");
+    fuzz.args([
+        "--release",
+        "--locked",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+    ])
+    // A target of its own, so that build scripts are built without these flags.
+    .args(["--target", &format!("{ARCH}-unknown-linux-gnu")])
+    .arg("--target-dir")
+    .arg(&target)
+    .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"))
+    .args(["--bin", "exposition", "--"])
+    .args([&format!("-runs={runs}"), "-seed=1", "-max_len=4096"])
+    .args(["-verbosity=0", "-print_final_stats=1"])
+    .arg(format!("-artifact_prefix={}/", target.display()));
+    show(&mut fuzz)
+}
