@@ -21,6 +21,12 @@ mod counted {
         clippy::expect_used,
         reason = "without its subject there is nothing to count"
     )]
+    #![allow(
+        unused_qualifications,
+        reason = "the macros of gungraun qualify their own names"
+    )]
+
+    use std::hint::black_box;
 
     use bench::scenarios::{
         self, BY_AUTHORITY, Core, EVERY_OPTION, INBOUND, ONE_CACHED_PEER, OUTBOUND, STATS_ALONE,
@@ -30,16 +36,19 @@ mod counted {
     use gungraun::prelude::*;
     use gungraun::{Callgrind, EventKind};
     use stats_core::config::{Config, ConfigError};
-    use stats_core::registry::Registry;
+    use stats_core::label_set;
+    use stats_core::registry::{Counter, DEFAULT_BOUNDS, Family, Histogram, Registry};
 
     /// Counts, and ends with success only where all limits hold.
     pub fn run() {
         main();
     }
 
-    main!(library_benchmark_groups = core);
+    main!(library_benchmark_groups = core, metrics);
 
     library_benchmark_group!(name = core, benchmarks = [request, parse, expose]);
+
+    library_benchmark_group!(name = metrics, benchmarks = [held, known, new, observed]);
 
     // What a benchmark returns is dropped uncounted.
     #[library_benchmark]
@@ -67,6 +76,74 @@ mod counted {
     fn expose(registry: Registry) -> (Registry, String) {
         let text = registry.exposition();
         (registry, text)
+    }
+
+    /// How often each call of the metrics library is made.
+    const CALLS: u16 = 1_000;
+
+    label_set! {
+        #[derive(Clone, Copy)]
+        struct Route<'a> {
+            path: &'a str,
+            code: u16,
+        }
+    }
+
+    type Routes = Family<Route<'static>, Counter>;
+
+    /// A route for each number, and a family without series.
+    fn routes() -> (Routes, Vec<String>) {
+        let family = Routes::builder("http_requests_total", "").register(&Registry::new());
+        let paths = (0..CALLS).map(|number| format!("/api/v1/items/{number}"));
+        (family.expect("it is registered once"), paths.collect())
+    }
+
+    fn known_routes() -> (Routes, Vec<String>) {
+        let (family, mut paths) = routes();
+        paths.truncate(1);
+        family.get_or_create(&route(&paths, 0));
+        (family, paths)
+    }
+
+    fn route(paths: &[String], call: u16) -> Route<'_> {
+        let path = &paths[usize::from(call) % paths.len()];
+        Route { path, code: 200 }
+    }
+
+    #[library_benchmark]
+    #[bench::handle(args = (Counter::default()), config = at_most(budget::HELD_HANDLE_INSTRUCTIONS))]
+    fn held(counter: Counter) -> Counter {
+        for _ in 0..CALLS {
+            black_box(&counter).inc();
+        }
+        counter
+    }
+
+    #[library_benchmark]
+    #[bench::labels(args = (), setup = known_routes, config = at_most(budget::KNOWN_LABELS_INSTRUCTIONS))]
+    fn known((family, paths): (Routes, Vec<String>)) -> (Routes, Vec<String>) {
+        for call in 0..CALLS {
+            family.with(black_box(&route(&paths, call)), Counter::inc);
+        }
+        (family, paths)
+    }
+
+    #[library_benchmark]
+    #[bench::labels(args = (), setup = routes, config = at_most(budget::NEW_LABELS_INSTRUCTIONS))]
+    fn new((family, paths): (Routes, Vec<String>)) -> (Routes, Vec<String>) {
+        for call in 0..CALLS {
+            family.with(black_box(&route(&paths, call)), Counter::inc);
+        }
+        (family, paths)
+    }
+
+    #[library_benchmark]
+    #[bench::value(args = (Histogram::new(DEFAULT_BOUNDS)), config = at_most(budget::OBSERVE_INSTRUCTIONS))]
+    fn observed(histogram: Histogram) -> Histogram {
+        for call in 0..CALLS {
+            histogram.observe(black_box(f64::from(call) / 100.0));
+        }
+        histogram
     }
 
     fn at_most(instructions: u64) -> LibraryBenchmarkConfig {

@@ -1,9 +1,9 @@
 //! The core's host traits on a proxy: what each of its questions is in the words of the ABI.
 
 use stats_core::host::{
-    Clock, ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
-    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, RequestFacts, Requests,
-    SeriesId, Value, envoy,
+    ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
+    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, ProxyClock, RequestFacts,
+    Requests, SeriesId, Value, envoy,
 };
 use stats_core::labels::stat_name;
 use stats_core::peer::principals::Principals;
@@ -215,7 +215,7 @@ impl Expressions for Host<'_> {
     }
 }
 
-impl Clock for Host<'_> {
+impl ProxyClock for Host<'_> {
     fn now(&self) -> u64 {
         self.proxy.now()
     }

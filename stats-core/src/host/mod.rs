@@ -7,7 +7,7 @@
 //! | [`PeerState`] | peers that other filters know, and telling them ours | HTTP and TCP |
 //! | [`Metrics`] | families, series, and recording | HTTP and TCP |
 //! | [`Expressions`] | CEL; optional | HTTP and TCP |
-//! | [`Clock`] | the time | HTTP and TCP |
+//! | [`ProxyClock`] | the time | HTTP and TCP |
 //! | [`Headers`], [`Requests`] | a request's headers and what else the proxy knows of it | HTTP |
 //!
 //! What reads takes `&self`, and what is handed out lives as long as that borrow; what changes
@@ -39,7 +39,7 @@ use crate::intern::seed::Seed;
 use crate::peer::workload::Workload;
 
 /// Knows the time.
-pub trait Clock {
+pub trait ProxyClock {
     /// Nanoseconds since some fixed point; best of a clock that never goes back.
     fn now(&self) -> u64;
 }
@@ -50,11 +50,11 @@ pub trait Clock {
 /// per plugin, series or peer takes a `&mut dyn` of one capability, and is compiled once and small: a
 /// proxy compiles all of a module before it starts.
 pub trait HttpHost:
-    Headers + Requests + Connections + PeerState + Metrics + Expressions + Clock
+    Headers + Requests + Connections + PeerState + Metrics + Expressions + ProxyClock
 {
 }
 
-impl<T: Headers + Requests + Connections + PeerState + Metrics + Expressions + Clock> HttpHost
+impl<T: Headers + Requests + Connections + PeerState + Metrics + Expressions + ProxyClock> HttpHost
     for T
 {
 }

@@ -33,13 +33,13 @@ pub struct PeerCache {
     /// Where the entry of an id is, by the id's hash: the value decides, so a collision costs no
     /// more than a decode.
     index: HashIndex,
-    entries: Vec<Entry>,
+    entries: Vec<CachedPeer>,
     hand: usize,
     /// The position that was found last: often the next one too.
     last: u32,
 }
 
-struct Entry {
+struct CachedPeer {
     id_hash: u64,
     value: Vec<u8>,
     peer: Option<Peer>,
@@ -104,7 +104,7 @@ impl PeerCache {
             return None;
         }
         let id_hash = self.seed.hash(id);
-        let entry = Entry {
+        let entry = CachedPeer {
             id_hash,
             value: value.to_vec(),
             peer: decode(value),

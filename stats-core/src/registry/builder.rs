@@ -13,7 +13,7 @@ use super::instrument::Instrument;
 use super::labels::{Dynamic, LabelSet};
 use super::lock::Joint;
 use super::registry::Registry;
-use super::series::{Limit, Settings};
+use super::series::{FamilySettings, Limit};
 
 /// A family that is not registered yet; see [`Family::builder`].
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl<L: Labels, M: Instrument> Builder<'_, L, M> {
         if !M::is_valid(&self.options) {
             return Err(RegistryError::Bounds(declared.name));
         }
-        let settings = Settings {
+        let settings = FamilySettings {
             options: self.options,
             prefixes: prefixes(L::NAMES),
             limit: self.limit,

@@ -21,7 +21,7 @@ pub struct CounterWithExemplar<N: Countable = u64> {
     last: Joint<Lock<Option<Exemplar>>>,
 }
 
-impl<N: Countable + Into<Value>> CounterWithExemplar<N> {
+impl<N: Countable + Into<ExemplarValue>> CounterWithExemplar<N> {
     /// Adds some, and keeps the exemplar in place of the last: takes a lock of this series.
     pub fn inc_by_with(&self, value: N, exemplar: Exemplar) {
         self.counter.inc_by(value);
@@ -35,9 +35,9 @@ impl<N: Countable + Into<Value>> CounterWithExemplar<N> {
 
 /// A counter's number as an exemplar shows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Value(f64);
+pub struct ExemplarValue(f64);
 
-impl From<u64> for Value {
+impl From<u64> for ExemplarValue {
     #[expect(
         clippy::cast_precision_loss,
         reason = "an exemplar does not need the last digit"
@@ -47,7 +47,7 @@ impl From<u64> for Value {
     }
 }
 
-impl From<f64> for Value {
+impl From<f64> for ExemplarValue {
     fn from(value: f64) -> Self {
         Self(value)
     }

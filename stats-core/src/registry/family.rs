@@ -15,7 +15,7 @@ use super::exposition::{Collect, FamilyWriter};
 use super::instrument::Instrument;
 use super::labels::{Dynamic, LabelSet};
 use super::lock::Joint;
-use super::series::{Series, SeriesRef, Settings, Store};
+use super::series::{FamilySettings, Series, SeriesRef, Store};
 
 /// All series of one name, by labels of the type `L`: a struct declared with
 /// [`label_set!`](crate::label_set), or [`Dynamic`]. Cheap to clone; all clones are the same family.
@@ -51,7 +51,7 @@ impl<L, M: Instrument> fmt::Debug for Family<L, M> {
 }
 
 impl<L, M: Instrument> Family<L, M> {
-    pub(super) fn new(settings: Settings<M>, hasher: DefaultHashBuilder) -> Self {
+    pub(super) fn new(settings: FamilySettings<M>, hasher: DefaultHashBuilder) -> Self {
         Self {
             store: Joint::new(Store::new(settings)),
             hasher,

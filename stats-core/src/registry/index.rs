@@ -26,7 +26,7 @@ mod concurrent {
     use super::{Indexed, Joint};
 
     /// The series by their hashes.
-    pub struct Index<M>(HashMap<Key<M>, (), BuildHasherDefault<Hashed>>);
+    pub struct Index<M>(HashMap<Key<M>, (), BuildHasherDefault<GivenHash>>);
 
     impl<M> fmt::Debug for Index<M> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,9 +71,9 @@ mod concurrent {
 
     /// Takes hashes as they are.
     #[derive(Clone, Copy, Debug, Default)]
-    pub struct Hashed(u64);
+    pub struct GivenHash(u64);
 
-    impl Hasher for Hashed {
+    impl Hasher for GivenHash {
         fn finish(&self) -> u64 {
             self.0
         }
@@ -127,7 +127,7 @@ mod single {
     use core::cell::RefCell;
 
     use hashbrown::HashTable;
-    use hashbrown::hash_table::Entry;
+    use hashbrown::hash_table::PageEntry;
 
     use super::{Indexed, Joint};
 

@@ -15,9 +15,9 @@ use super::lock::Joint;
 use super::names::{Type, base, claims, is_metric_name};
 
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct RegistryPage {
     /// By name. Shared with expositions under way, which need no lock then.
-    pub entries: Joint<Vec<Joint<Entry>>>,
+    pub entries: Joint<Vec<Joint<PageEntry>>>,
     /// Each name that a sample or a family may have on a page, and the metric that has it.
     claims: BTreeMap<String, String>,
     /// How long the last page was that was written into a string.
@@ -26,7 +26,7 @@ pub(super) struct Page {
 
 /// All of one name.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct PageEntry {
     declared: Declared,
     members: Vec<Member>,
 }
@@ -70,13 +70,13 @@ impl Declared {
     }
 }
 
-impl Page {
+impl RegistryPage {
     fn position(&self, name: &str) -> Result<usize, usize> {
         let entries = self.entries.as_slice();
         entries.binary_search_by(|entry| entry.declared.name.as_str().cmp(name))
     }
 
-    pub fn entry(&self, name: &str) -> Option<Joint<Entry>> {
+    pub fn entry(&self, name: &str) -> Option<Joint<PageEntry>> {
         let at = self.position(name).ok()?;
         self.entries.get(at).cloned()
     }
@@ -90,7 +90,7 @@ impl Page {
             },
             Err(at) => {
                 self.claim(declared.kind, &declared.name)?;
-                let entry = Joint::new(Entry {
+                let entry = Joint::new(PageEntry {
                     declared,
                     members: vec![member],
                 });
@@ -118,7 +118,7 @@ impl Page {
     }
 }
 
-impl Entry {
+impl PageEntry {
     /// What was registered with these labels.
     pub fn member(&self, constant: &str) -> Option<&Member> {
         self.members

@@ -15,7 +15,7 @@ use super::exposition::Collect;
 use super::format::Format;
 use super::lock::{Joint, Lock};
 use super::names::Type;
-use super::page::{Declared, Member, Page};
+use super::page::{Declared, Member, RegistryPage};
 
 /// All metrics of a process. Cheap to clone; all clones, and all that come of
 /// [`sub_registry`](Self::sub_registry), are one page, and know each other's names.
@@ -24,7 +24,7 @@ use super::page::{Declared, Member, Page};
 /// handles. With the feature `std` it is shared between threads; without, it stays on its thread.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    page: Joint<Lock<Page>>,
+    page: Joint<Lock<RegistryPage>>,
     /// What all names that are registered here begin with.
     prefix: Box<str>,
     /// The labels that all series have that are registered here.

@@ -16,16 +16,16 @@ use super::number::{Bits, SharedBits};
 /// All series of a family.
 #[derive(Debug)]
 pub(super) struct Store<M: Instrument> {
-    pub settings: Settings<M>,
+    pub settings: FamilySettings<M>,
     index: Index<Series<M>>,
-    list: Lock<List<M>>,
+    list: Lock<SeriesList<M>>,
     /// How many series are in the list that count for the limit.
     counted: AtomicUsize,
 }
 
 /// What a family was registered with.
 #[derive(Debug)]
-pub(super) struct Settings<M: Instrument> {
+pub(super) struct FamilySettings<M: Instrument> {
     pub options: M::Options,
     /// The labels' names, see [`prefixes`](super::encoded::prefixes).
     pub prefixes: Box<[Box<str>]>,
@@ -47,13 +47,13 @@ pub(super) struct Limit {
 
 /// The series in the order in which they are written, and those that are not in it yet.
 #[derive(Debug)]
-struct List<M: Instrument> {
+struct SeriesList<M: Instrument> {
     /// Shared with expositions under way, which need no lock then.
     sorted: Joint<Vec<Joint<Series<M>>>>,
     new: Vec<Joint<Series<M>>>,
 }
 
-impl<M: Instrument> List<M> {
+impl<M: Instrument> SeriesList<M> {
     /// All series, in the order of their labels.
     fn sorted(&mut self) -> &mut Joint<Vec<Joint<Series<M>>>> {
         if !self.new.is_empty() {
@@ -81,11 +81,11 @@ pub(super) struct Series<M: Instrument> {
 }
 
 impl<M: Instrument> Store<M> {
-    pub fn new(settings: Settings<M>) -> Self {
+    pub fn new(settings: FamilySettings<M>) -> Self {
         Self {
             settings,
             index: Index::new(),
-            list: Lock::new(List {
+            list: Lock::new(SeriesList {
                 sorted: Joint::default(),
                 new: Vec::new(),
             }),

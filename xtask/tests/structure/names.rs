@@ -7,7 +7,8 @@ use syn::{Ident, ItemEnum, ItemStruct, ItemTrait, ItemType};
 
 use crate::source::Crate;
 
-/// Names that more than one type or trait has, and where. Not names whose places are all in `exempt` packages.
+/// Names that more than one type or trait has, and where. Not names whose places are all in `exempt` packages. Within a
+/// file a name counts once: there, types of one name are alternatives by `cfg`.
 pub fn shared(crates: &[Crate], exempt: &[&str]) -> Vec<String> {
     let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for module in crates.iter().flat_map(|one| &one.modules) {
@@ -15,7 +16,11 @@ pub fn shared(crates: &[Crate], exempt: &[&str]) -> Vec<String> {
         names.visit_file(&module.syntax);
         for name in names.0 {
             let place = format!("{}:{}", module.file, name.span().start().line);
-            types.entry(name.to_string()).or_default().push(place);
+            let places = types.entry(name.to_string()).or_default();
+            let file = format!("{}:", module.file);
+            if !places.iter().any(|known| known.starts_with(&file)) {
+                places.push(place);
+            }
         }
     }
     types
@@ -55,7 +60,13 @@ impl<'ast> Visit<'ast> for Names {
 
 #[test]
 fn a_name_of_two_types_is_found_in_each_place_and_tests_may_have_it_too() {
-    let one = Crate::of(&[("", "struct Plan;"), ("a", "\nenum Plan {}\nstruct Other;")]);
+    let one = Crate::of(&[
+        ("", "struct Plan;"),
+        (
+            "a",
+            "\nenum Plan {}\nstruct Other;\n#[cfg(x)]\nstruct Other;",
+        ),
+    ]);
     let test = Crate::of(&[("", "#[cfg(test)] mod tests { struct Other; }")]);
     assert_eq!(shared(&[one, test], &[]), ["Plan: lib.rs:1, a.rs:2"]);
 }

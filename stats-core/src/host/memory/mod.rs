@@ -16,9 +16,9 @@ pub use headers::HeaderList;
 pub use metrics::MemoryMetrics;
 
 use super::{
-    Clock, ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
-    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, RequestFacts, Requests,
-    SeriesId, Value,
+    ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
+    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, ProxyClock, RequestFacts,
+    Requests, SeriesId, Value,
 };
 use crate::peer::principals::Principals;
 use crate::peer::workload::{FilterStateValues, Workload};
@@ -328,7 +328,7 @@ impl Expressions for MemoryHost {
     }
 }
 
-impl Clock for MemoryHost {
+impl ProxyClock for MemoryHost {
     fn now(&self) -> u64 {
         self.count(Call::Now);
         self.time.get()
