@@ -31,6 +31,11 @@ pub fn add(
             for (file, document) in envoy_filter::documents(installation)? {
                 bundle.yaml(&format!("istio/{file}"), &[document])?;
             }
+            // An EnvoyFilter without `targetRefs` does not apply to waypoints, nor does one with them before 1.28.
+            if version.has_waypoint_policies() {
+                let document = extension::wasm_plugin_of_waypoints(installation)?;
+                bundle.yaml("istio/wasm-plugin-waypoint.yaml", &[document])?;
+            }
         }
         Method::WasmPlugin => {
             let documents = extension::wasm_plugins(installation, version)?;
@@ -41,24 +46,36 @@ pub fn add(
             bundle.yaml("istio/traffic-extension.yaml", &documents)?;
         }
     }
-    if native == Native::Off {
+    if native != Native::SideBySide {
         bundle.yaml(
             "istio/telemetry.yaml",
-            &[telemetry::native_off(installation, version)],
+            &[telemetry::native_off(installation, version, native)],
         )?;
     }
     stat_tags::add(bundle, installation, version)
 }
 
+/// Who says in the `:authority` header which service is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Author {
+    /// A sidecar's own application.
+    Application,
+    /// Any client, who could make up services.
+    Client,
+}
+
 /// The module's configuration for one direction of an Istio proxy.
 ///
-/// Only a sidecar's own application may name a service by the `:authority` header. Inbound and at a gateway a client
-/// chooses the header, and could invent services.
-fn plugin_config(installation: &Installation, direction: DirectionSetting) -> Result<PluginConfig> {
+/// Only a sidecar's own application may name a service by the `:authority` header.
+fn plugin_config(
+    installation: &Installation,
+    direction: DirectionSetting,
+    author: Author,
+) -> Result<PluginConfig> {
     let config = installation.plugin.in_direction(direction)?;
-    match direction {
-        DirectionSetting::Outbound | DirectionSetting::Auto => Ok(config),
-        DirectionSetting::Inbound | DirectionSetting::Gateway => config.with_default(
+    match author {
+        Author::Application => Ok(config),
+        Author::Client => config.with_default(
             "disable_host_header_fallback",
             "disableHostHeaderFallback",
             json!(true),

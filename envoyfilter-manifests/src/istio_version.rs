@@ -33,6 +33,11 @@ impl IstioVersion {
         self >= Self::new(1, 16)
     }
 
+    /// Whether a resource can apply to all waypoints of a mesh, by its `targetRefs`.
+    pub fn has_waypoint_policies(self) -> bool {
+        self >= Self::new(1, 25)
+    }
+
     /// Whether there is `TrafficExtension`.
     pub fn has_traffic_extension(self) -> bool {
         self >= Self::new(1, 30)

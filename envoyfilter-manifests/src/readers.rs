@@ -42,11 +42,15 @@ pub fn add(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
         )?;
         bundle.yaml("autoscaling/hpa.yaml", &[autoscaling::hpa(installation)])?;
         bundle.yaml(
+            "autoscaling/scaled-object.yaml",
+            &[autoscaling::scaled_object(installation)],
+        )?;
+        bundle.yaml(
             "flagger/metric-templates.yaml",
             &flagger::metric_templates(installation),
         )?;
         bundle.yaml("flagger/canary.yaml", &[flagger::canary(installation)])?;
-        if native == Native::Off {
+        if native != Native::SideBySide {
             bundle.yaml("kiali/kiali-values.yaml", &[kiali::values(installation)])?;
         }
     }

@@ -109,6 +109,8 @@ pub enum Method {
 pub enum Native {
     /// Those that the module replaces are turned off
     Off,
+    /// All are turned off, TCP ones too; a proxy without Istio's own filters needs that
+    AllOff,
     /// They stay; the module's get another prefix
     SideBySide,
 }

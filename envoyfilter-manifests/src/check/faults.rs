@@ -138,7 +138,8 @@ impl Expectations {
                 twice.join(", ")
             ),
             "Turn the native ones off with istio/telemetry.yaml of `mixerless manifests`, or give ours another name with \
-             `--native side-by-side`. If native ones are off, see that no EnvoyFilter stands beside a WasmPlugin.",
+             `--native side-by-side`. If it is applied, see that the root namespace has no older Telemetry without a selector: \
+             Istio takes the oldest alone. If native ones are off, see that no EnvoyFilter stands beside a WasmPlugin.",
         ))
     }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stats_core::config::DirectionSetting;
 
-use super::{metadata, plugin_config};
+use super::{Author, metadata, plugin_config};
 use crate::bundle::Document;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
@@ -81,10 +81,7 @@ fn document(
         "vm_config:",
         "The same in each of these filters: they share one virtual machine per worker.",
     )
-    .note(
-        "applyTo: HTTP_FILTER",
-        "The filter, last before the router, so that it sees what the others decided.",
-    )
+    .note("applyTo: HTTP_FILTER", context.about_place())
     .note(
         "initial_fetch_timeout:",
         "A pod never waits longer than this for the module; it starts uncounted instead.",
@@ -93,7 +90,7 @@ fn document(
 }
 
 fn module(installation: &Installation, context: PatchContext, name: &str) -> Result<Value> {
-    let config = plugin_config(installation, context.direction())?;
+    let config = plugin_config(installation, context.direction(), context.author())?;
     Ok(json!({
         "applyTo": "EXTENSION_CONFIG",
         "match": { "context": context.name_in_istio() },
@@ -110,10 +107,11 @@ fn insertion(traffic: Traffic, context: PatchContext, name: &str) -> Value {
         "default_config": { "@type": PASS_THROUGH },
         "type_urls": [WASM_TYPE, PASS_THROUGH],
     });
+    let filter = json!({ "name": traffic.manager(), "subFilter": { "name": context.neighbour() } });
     json!({
         "applyTo": traffic.apply_to(),
-        "match": { "context": context.name_in_istio(), "listener": { "filterChain": { "filter": traffic.before() } } },
-        "patch": { "operation": "INSERT_BEFORE", "value": { "config_discovery": discovery, "name": name } },
+        "match": { "context": context.name_in_istio(), "listener": { "filterChain": { "filter": filter } } },
+        "patch": { "operation": context.operation(), "value": { "config_discovery": discovery, "name": name } },
     })
 }
 
@@ -132,12 +130,10 @@ impl Traffic {
         }
     }
 
-    fn before(self) -> Value {
+    /// The network filter in which it works.
+    fn manager(self) -> &'static str {
         match self {
-            Self::Http => json!({
-                "name": "envoy.filters.network.http_connection_manager",
-                "subFilter": { "name": "envoy.filters.http.router" },
-            }),
+            Self::Http => "envoy.filters.network.http_connection_manager",
         }
     }
 }
@@ -162,6 +158,43 @@ impl PatchContext {
             Self::Inbound => "What arrives at a workload: series with reporter=\"destination\".",
             Self::Outbound => "What a workload asks of others: series with reporter=\"source\".",
             Self::Gateway => "What gateways pass on: series with reporter=\"source\".",
+        }
+    }
+
+    fn author(self) -> Author {
+        match self {
+            Self::Outbound => Author::Application,
+            Self::Inbound | Self::Gateway => Author::Client,
+        }
+    }
+
+    /// The filter beside which the module stands.
+    ///
+    /// An inbound listener that ends the tunnels of an ambient mesh has a router too, but none of Istio's filters for
+    /// requests: before the router, each tunnel would count as a request.
+    fn neighbour(self) -> &'static str {
+        match self {
+            Self::Inbound => "envoy.filters.http.cors",
+            Self::Outbound | Self::Gateway => "envoy.filters.http.router",
+        }
+    }
+
+    fn operation(self) -> &'static str {
+        match self {
+            Self::Inbound => "INSERT_AFTER",
+            Self::Outbound | Self::Gateway => "INSERT_BEFORE",
+        }
+    }
+
+    fn about_place(self) -> &'static str {
+        match self {
+            Self::Inbound => {
+                "The filter, behind the last of Istio's own that decide about a request. Not simply before the router: the\n\
+                 listener that ends HBONE tunnels has one as well, and each tunnel would count as a request."
+            }
+            Self::Outbound | Self::Gateway => {
+                "The filter, last before the router, so that it sees what the others decided."
+            }
         }
     }
 

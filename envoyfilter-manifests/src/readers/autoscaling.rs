@@ -10,6 +10,8 @@ use crate::installation::Installation;
 
 const OF_A_POD: &str = "istio_requests_per_second";
 const OF_A_WORKLOAD: &str = "istio_workload_requests_per_second";
+const FEWEST_PODS: u32 = 2;
+const MOST_PODS: u32 = 10;
 
 /// Values of prometheus-adapter's Helm chart.
 pub fn adapter(installation: &Installation) -> Document {
@@ -55,6 +57,35 @@ fn rule(installation: &Installation, name: &str, labels: &[&str], overrides: &Va
     })
 }
 
+/// The same for KEDA, which asks Prometheus itself and makes the autoscaler.
+pub fn scaled_object(installation: &Installation) -> Document {
+    let workload = &installation.workload;
+    let served = Selection::served().to_workload(&workload.namespace, &workload.name);
+    let query = Queries::of(installation).request_rate(&[], &served, "1m");
+    Document::new(
+        "For KEDA instead of prometheus-adapter; then leave hpa.yaml alone, because KEDA makes one of its own.\n\
+         Keeps each pod near its share of requests. Without traffic there is no value, which counts as none.",
+        json!({
+            "apiVersion": "keda.sh/v1alpha1",
+            "kind": "ScaledObject",
+            "metadata": { "name": workload.name, "namespace": workload.namespace },
+            "spec": {
+                "maxReplicaCount": MOST_PODS,
+                "minReplicaCount": FEWEST_PODS,
+                "scaleTargetRef": { "name": workload.name },
+                "triggers": [{
+                    "metadata": {
+                        "query": query,
+                        "serverAddress": installation.prometheus_url,
+                        "threshold": workload.requests_per_second.to_string(),
+                    },
+                    "type": "prometheus",
+                }],
+            },
+        }),
+    )
+}
+
 /// The autoscaler.
 pub fn hpa(installation: &Installation) -> Document {
     let workload = &installation.workload;
@@ -68,9 +99,9 @@ pub fn hpa(installation: &Installation) -> Document {
             "kind": "HorizontalPodAutoscaler",
             "metadata": { "name": workload.name, "namespace": workload.namespace },
             "spec": {
-                "maxReplicas": 10,
+                "maxReplicas": MOST_PODS,
                 "metrics": [{ "pods": { "metric": { "name": OF_A_POD }, "target": target }, "type": "Pods" }],
-                "minReplicas": 2,
+                "minReplicas": FEWEST_PODS,
                 "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name },
             },
         }),

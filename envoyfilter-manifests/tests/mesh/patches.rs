@@ -80,16 +80,18 @@ fn an_extension_has_one_resource_for_each_mode_and_each_says_its_direction() {
         ),
     ] {
         let bundle = manifests(json!({ "image": IMAGE, "method": method }));
-        let [server, client] = &objects(&bundle, file)[..] else {
-            panic!("two resources in {file}");
+        let [server, client, waypoint] = &objects(&bundle, file)[..] else {
+            panic!("three resources in {file}");
         };
         assert_ne!(server["metadata"]["name"], client["metadata"]["name"]);
         assert_eq!(server["spec"]["match"], json!([{ "mode": "SERVER" }]));
         assert_eq!(client["spec"]["match"], json!([{ "mode": "CLIENT" }]));
         let inbound = json!({ "direction": "inbound", "disable_host_header_fallback": true });
         assert_eq!(server.pointer(config), Some(&inbound));
-        let outbound = json!({ "direction": "outbound" });
+        // Gateways are among these, and their clients may say anything in the Host header.
+        let outbound = json!({ "direction": "outbound", "disable_host_header_fallback": true });
         assert_eq!(client.pointer(config), Some(&outbound));
+        assert_is_for_waypoints(waypoint, config);
     }
 }
 
@@ -104,8 +106,46 @@ fn an_istio_without_traffic_selectors_has_one_wasm_plugin_for_all_directions() {
     assert_eq!(plugin["spec"].get("match"), None);
     assert_eq!(
         plugin["spec"]["pluginConfig"],
-        json!({ "direction": "auto" })
+        json!({ "direction": "auto", "disable_host_header_fallback": true })
     );
+}
+
+/// No `EnvoyFilter` applies to a waypoint, so that one more resource comes with them.
+#[test]
+fn envoy_filters_bring_a_wasm_plugin_for_waypoints_where_istio_knows_such() {
+    let file = "istio/wasm-plugin-waypoint.yaml";
+    let bundle = manifests(json!({ "image": IMAGE }));
+    let [waypoint] = &objects(&bundle, file)[..] else {
+        panic!("one resource");
+    };
+    assert_is_for_waypoints(waypoint, "/spec/pluginConfig");
+
+    let before = manifests(json!({ "image": IMAGE, "istio-version": "1.24" }));
+    assert!(before.files().iter().all(|one| one.path != file));
+    let telemetry = before
+        .files()
+        .iter()
+        .find(|one| one.path == "istio/telemetry.yaml");
+    assert!(
+        telemetry
+            .unwrap()
+            .text
+            .contains("turns off the metrics of waypoints")
+    );
+}
+
+fn assert_is_for_waypoints(resource: &Value, config: &str) {
+    assert_eq!(
+        resource["spec"]["targetRefs"],
+        json!([{ "group": "gateway.networking.k8s.io", "kind": "GatewayClass", "name": "istio-waypoint" }])
+    );
+    assert_eq!(resource["spec"].get("match"), None);
+    let wanted = json!({
+        "direction": "inbound",
+        "disable_host_header_fallback": true,
+        "reporter": "SERVER_GATEWAY",
+    });
+    assert_eq!(resource.pointer(config), Some(&wanted));
 }
 
 #[test]
@@ -268,7 +308,7 @@ fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -
     filter
 }
 
-/// The extension and the filter of the patches for a context: before the router, in that context only.
+/// The extension and the filter of the patches for a context: in that context only, and inbound not where tunnels end.
 fn patches(place: &str) -> (Value, Value) {
     let bundle = manifests(json!({ "image": IMAGE, "sha256": SHA256 }));
     let envoy_filter = objects(&bundle, &format!("istio/envoyfilter-http-{place}.yaml")).remove(0);
@@ -290,7 +330,11 @@ fn patches(place: &str) -> (Value, Value) {
     assert_eq!(module["patch"]["operation"], "ADD");
     assert_eq!(insertion["applyTo"], "HTTP_FILTER");
     assert_eq!(insertion["match"]["context"], context);
-    assert_eq!(insertion["patch"]["operation"], "INSERT_BEFORE");
+    let (operation, neighbour) = match place {
+        "inbound" => ("INSERT_AFTER", "envoy.filters.http.cors"),
+        _ => ("INSERT_BEFORE", "envoy.filters.http.router"),
+    };
+    assert_eq!(insertion["patch"]["operation"], operation);
     let config =
         module["patch"]["value"]["typed_config"]["config"]["configuration"]["value"].as_str();
     let config: Value = serde_json::from_str(config.unwrap()).unwrap();
@@ -301,7 +345,7 @@ fn patches(place: &str) -> (Value, Value) {
         before["name"],
         "envoy.filters.network.http_connection_manager"
     );
-    assert_eq!(before["subFilter"]["name"], "envoy.filters.http.router");
+    assert_eq!(before["subFilter"]["name"], neighbour);
     (
         module["patch"]["value"].clone(),
         insertion["patch"]["value"].clone(),
