@@ -23,6 +23,7 @@ pub mod client;
 pub mod direction;
 pub mod envoy;
 pub mod envoy_config;
+pub mod golden;
 pub mod install;
 pub mod mesh;
 pub mod node;

@@ -20,6 +20,12 @@ pub struct Tool {
     pub present: fn() -> bool,
 }
 
+const REGISTRY: Tool = Tool {
+    name: "an OCI registry",
+    packages: &["docker-registry"],
+    present: || succeeds(Command::new("docker-registry").arg("--version")),
+};
+
 /// The servers and tools of the tests of `envoyfilter-manifests`.
 pub const TESTED_WITH: [Tool; 3] = [
     Tool {
@@ -27,11 +33,7 @@ pub const TESTED_WITH: [Tool; 3] = [
         packages: &["prometheus"],
         present: || succeeds(Command::new("promtool").arg("--version")),
     },
-    Tool {
-        name: "an OCI registry",
-        packages: &["docker-registry"],
-        present: || succeeds(Command::new("docker-registry").arg("--version")),
-    },
+    REGISTRY,
     Tool {
         name: "skopeo",
         packages: &["skopeo"],
@@ -45,6 +47,31 @@ pub const CXX: Tool = Tool {
     packages: &["g++"],
     present: || succeeds(Command::new("c++").arg("--version")),
 };
+
+/// What a mesh on this machine starts or is made of.
+pub const MESH: [Tool; 5] = [
+    REGISTRY,
+    Tool {
+        name: "ip, for networks",
+        packages: &["iproute2"],
+        present: || succeeds(Command::new("ip").arg("-Version")),
+    },
+    Tool {
+        name: "iptables",
+        packages: &["iptables"],
+        present: || succeeds(Command::new("iptables").arg("--version")),
+    },
+    Tool {
+        name: "unshare and setpriv, for namespaces",
+        packages: &["util-linux"],
+        present: || succeeds(Command::new("setpriv").arg("--version")),
+    },
+    Tool {
+        name: "curl",
+        packages: &["curl"],
+        present: || succeeds(Command::new("curl").arg("--version")),
+    },
+];
 
 /// Makes the module smaller.
 pub const WASM_OPT: Tool = Tool {

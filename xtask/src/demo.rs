@@ -1,9 +1,8 @@
 //! `cargo xtask demo`: podinfo calls podinfo through two real sidecars, and their metrics pages are shown and checked.
-//! Not here: how a page is shown, see `show`; what has to be on it, see `check`; when it stops, see `stop`.
+//! Not here: how a page is shown, see `show`; what has to be on it, see `check`.
 
 mod check;
 mod show;
-mod stop;
 
 use std::future::Future;
 use std::io;
@@ -15,11 +14,11 @@ use harness::{Mesh, Page, Response, Sidecar};
 use stats_core::labels::Reporter;
 use tokio::runtime::Runtime;
 
+use crate::check::Check;
 use crate::module::Verbosity;
+use crate::stop::Stop;
 use crate::toolchain::Toolchain;
 use crate::{envoy, module, paths, setup, steps};
-use check::Check;
-use stop::Stop;
 
 /// The options of the demo.
 #[derive(clap::Args)]
@@ -55,7 +54,7 @@ pub fn run(options: &DemoOptions) -> Result<()> {
     let mut checks: Vec<Check> = reports.iter().flat_map(check::report).collect();
     checks.extend(check::exchange(&mesh, &responses));
     println!();
-    checks.iter().for_each(show::check);
+    checks.iter().for_each(Check::print);
     println!("\n{:.1} s in all", started.elapsed().as_secs_f32());
 
     if options.keep {

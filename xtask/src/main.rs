@@ -5,11 +5,13 @@
 
 mod apt;
 mod cargo;
+mod check;
 mod demo;
 mod envoy;
 mod envoy_version;
 mod fuzz;
 mod gungraun;
+mod mesh;
 mod module;
 mod parsers;
 mod paths;
@@ -18,6 +20,7 @@ mod setup;
 mod stages;
 mod steps;
 mod targets;
+mod stop;
 mod test;
 mod toolchain;
 mod wheel;
@@ -73,6 +76,8 @@ enum Task {
     },
     /// Show the module at work between real Envoys
     Demo(demo::DemoOptions),
+    /// Play the mesh's stories under real control planes, in namespaces of this machine
+    Mesh(mesh::MeshOptions),
 }
 
 #[derive(clap::Args)]
@@ -113,5 +118,6 @@ fn run(task: Task) -> Result<()> {
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
         Task::Matrix { test_args } => test::matrix(&test_args),
         Task::Demo(options) => demo::run(&options),
+        Task::Mesh(options) => mesh::run(&options),
     }
 }

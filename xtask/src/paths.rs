@@ -29,6 +29,16 @@ pub fn tools() -> PathBuf {
     root().join("target/tools")
 }
 
+/// What the mesh's programs are built in, and what they log.
+pub fn mesh() -> PathBuf {
+    root().join("target/mesh")
+}
+
+/// The mesh's programs.
+pub fn mesh_bin() -> PathBuf {
+    mesh().join("bin")
+}
+
 /// `path` as one types it from the repository's root.
 pub fn shown(path: &Path) -> String {
     let short = path.strip_prefix(root()).unwrap_or(path);

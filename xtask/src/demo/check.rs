@@ -7,6 +7,7 @@ use stats_core::labels::{LABELS, Label, Reporter};
 use stats_core::registry::ENVOY_BOUNDS;
 
 use super::{REQUESTS, SidecarReport};
+use crate::check::Check;
 
 /// The counter.
 pub const REQUESTS_TOTAL: &str = "istio_requests_total";
@@ -15,14 +16,6 @@ pub const DURATION: &str = "istio_request_duration_milliseconds";
 
 /// The prefix of the headers of the metadata exchange.
 const PEER_HEADERS: &str = "x-envoy-peer-metadata";
-
-/// One check.
-pub struct Check {
-    /// What should hold.
-    pub claim: String,
-    /// Whether it holds; the error has what was found instead.
-    pub result: Result<()>,
-}
 
 /// What a sidecar reports.
 pub fn report(report: &SidecarReport) -> Vec<Check> {

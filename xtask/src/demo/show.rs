@@ -5,7 +5,7 @@ use harness::Mesh;
 use harness::page::Sample;
 use stats_core::labels::Label;
 
-use super::check::{Check, DURATION, REQUESTS_TOTAL};
+use super::check::{DURATION, REQUESTS_TOTAL};
 use super::{APPLICATIONS, CLIENTS, SidecarReport};
 
 /// No line is longer, unless a single label is.
@@ -96,14 +96,6 @@ pub fn report(report: &SidecarReport) {
         }
     }
     print_durations(report);
-}
-
-/// One line, and for a failure a second one with the error.
-pub fn check(check: &Check) {
-    match &check.result {
-        Ok(()) => println!("  {}  {}", style("✓").green(), check.claim),
-        Err(error) => println!("  {}  {}\n       {error}", style("✗").red(), check.claim),
-    }
 }
 
 /// Commands to try while the demo is kept running.

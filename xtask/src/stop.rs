@@ -1,4 +1,5 @@
-//! When the demo has to stop: after a signal, or when the process that started it is gone.
+//! When a command that keeps something running has to stop: after a signal, or when the process that started it is gone.
+//! Not here: what is stopped then.
 
 use std::fs;
 use std::future::pending;

@@ -1,0 +1,73 @@
+//! Whether a container says that it is ready.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+
+use super::api::agent;
+use super::object::{list, text};
+
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// What is asked.
+#[derive(Debug)]
+pub enum ReadinessProbe {
+    /// An HTTP server, which has to answer well.
+    Http(Agent, String),
+    /// A port, which has to be open.
+    Port(SocketAddr),
+    /// Nothing: to run is enough.
+    Nothing,
+}
+
+impl ReadinessProbe {
+    /// The probe of that kind of a container. One that would run a program in the container counts as passed.
+    pub fn of(object: &Value, spec: &Value, kind: &str) -> Self {
+        let address = text(object, "/status/podIP");
+        let probe = &spec[kind];
+        if let Some(http) = probe.get("httpGet") {
+            let port = port(spec, &http["port"]);
+            let path = text(http, "/path");
+            if text(http, "/scheme") == "HTTPS" {
+                return Self::at(address, port);
+            }
+            let url = format!("http://{address}:{port}{path}");
+            return Self::Http(agent(LIMIT), url);
+        }
+        match probe.get("tcpSocket") {
+            Some(socket) => Self::at(address, port(spec, &socket["port"])),
+            None => Self::Nothing,
+        }
+    }
+
+    /// Asks once.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Http(agent, url) => agent
+                .get(url)
+                .call()
+                .is_ok_and(|response| response.status().is_success()),
+            Self::Port(address) => TcpStream::connect_timeout(address, LIMIT).is_ok(),
+            Self::Nothing => true,
+        }
+    }
+
+    fn at(address: &str, port: u64) -> Self {
+        match format!("{address}:{port}").parse() {
+            Ok(address) => Self::Port(address),
+            Err(_) => Self::Nothing,
+        }
+    }
+}
+
+/// A port, which may be given by the name that the container has for it.
+fn port(spec: &Value, port: &Value) -> u64 {
+    let named = || {
+        let mut ports = list(spec, "/ports");
+        let named = ports.find(|known| Some(text(known, "/name")) == port.as_str());
+        named.and_then(|port| port["containerPort"].as_u64())
+    };
+    port.as_u64().or_else(named).unwrap_or_default()
+}
