@@ -12,6 +12,7 @@ mod disks;
 mod files;
 mod flag;
 mod go;
+mod golang;
 mod istio;
 mod keys;
 mod network;
@@ -112,7 +113,7 @@ pub fn run(options: &MeshOptions) -> Result<()> {
 /// Finds or makes everything that a story starts.
 fn prepare(stories: &[Story]) -> Result<()> {
     apt::MESH.iter().try_for_each(apt::Tool::ensure)?;
-    go::ensure()?;
+    golang::ensure()?;
     fs::create_dir_all(paths::mesh_bin())?;
     for story in stories {
         programs::of(*story).into_iter().try_for_each(go::build)?;

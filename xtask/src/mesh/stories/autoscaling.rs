@@ -63,12 +63,8 @@ fn start(mesh: &RunningMesh) -> Result<Prometheus> {
         &share,
     ];
     let manifests = mesh.registry.manifests("autoscaling", &flags)?;
-    api.apply(&manifests.join("istio"))?;
-    api.make_namespace("test", true)?;
-    api.apply_text(include_str!("../objects/podinfo.yaml"))?;
-    api.apply_text(include_str!("../objects/public-gateway.yaml"))?;
+    workload::start_podinfo(cluster, &manifests)?;
     api.apply_text(include_str!("../objects/ingress.yaml"))?;
-    workload::wait_for(cluster, "test", "podinfo")?;
     let prometheus = Prometheus::start(cluster, &manifests)?;
 
     let keda = addon::unpack(&programs::KEDA, "config")?;

@@ -115,17 +115,7 @@ fn start(mesh: &RunningMesh) -> Result<Prometheus> {
     let api = &cluster.api;
     let flags = ["--native", "all-off", "--scrape-interval", "2s"];
     let manifests = mesh.registry.manifests("canary", &flags)?;
-    api.apply(&manifests.join("istio"))?;
-    api.make_namespace("test", true)?;
-    api.apply_text(include_str!("../objects/podinfo.yaml"))?;
-    api.apply_text(include_str!("../objects/public-gateway.yaml"))?;
-    workload::restart(
-        cluster,
-        "istio-system",
-        "istio-ingressgateway",
-        "istio=ingressgateway",
-    )?;
-    workload::wait_for(cluster, "test", "podinfo")?;
+    workload::start_podinfo(cluster, &manifests)?;
     let prometheus = Prometheus::start(cluster, &manifests)?;
 
     let flagger = addon::unpack(&programs::FLAGGER, "kustomize")?;

@@ -76,12 +76,8 @@ fn start(mesh: &RunningMesh) -> Result<Prometheus> {
     let api = &cluster.api;
     let flags = ["--native", "all-off", "--scrape-interval", "2s"];
     let manifests = mesh.registry.manifests("high-availability", &flags)?;
-    api.apply(&manifests.join("istio"))?;
-    api.make_namespace("test", true)?;
-    api.apply_text(include_str!("../objects/podinfo.yaml"))?;
-    api.apply_text(include_str!("../objects/public-gateway.yaml"))?;
+    workload::start_podinfo(cluster, &manifests)?;
     api.apply_text(include_str!("../objects/ingress.yaml"))?;
-    workload::wait_for(cluster, "test", "podinfo")?;
 
     let object_store = json!({
         "apiVersion": "v1",

@@ -290,25 +290,23 @@ fn finds(proxies: &[&Ready], wanted: &[&str]) -> Result<()> {
 
 /// Whether requests pass and nothing on the page changes.
 fn is_off(cast: &Cast) -> Result<()> {
-    let before = counted(&page(cast.podinfo.address)?);
-    all_well(&from_pod(&cast.client, PODINFO, CLIENTS)?, CLIENTS)?;
-    let after = counted(&page(cast.podinfo.address)?);
-    ensure!(
-        after <= before,
-        "podinfo counted {before} before and {after} after"
-    );
+    let more = counts_more(cast)?;
+    ensure!(more <= 0.0, "podinfo counted {more} more");
     Ok(())
 }
 
+/// Whether requests pass and all of them are counted.
 fn is_on(cast: &Cast) -> Result<()> {
+    let more = counts_more(cast)?;
+    ensure!(more >= CLIENTS.into(), "podinfo counted {more} more");
+    Ok(())
+}
+
+/// How many requests podinfo's page counts more after some from the client.
+fn counts_more(cast: &Cast) -> Result<f64> {
     let before = counted(&page(cast.podinfo.address)?);
     all_well(&from_pod(&cast.client, PODINFO, CLIENTS)?, CLIENTS)?;
-    let after = counted(&page(cast.podinfo.address)?);
-    ensure!(
-        after >= before + f64::from(CLIENTS),
-        "podinfo counted {before} before and {after} after"
-    );
-    Ok(())
+    Ok(counted(&page(cast.podinfo.address)?) - before)
 }
 
 fn counted(page: &Page) -> f64 {
