@@ -1,7 +1,6 @@
 //! `cargo xtask mesh`: the real control planes around the module, on this machine and without containers.
 //!
-//! Here: what one can ask for, and which parts make a mesh. Not here: the parts, one module each, and what is played
-//! with them, see `stories`.
+//! Here: the options, and which parts a mesh has. Not here: the parts, one module each; and the stories, see `stories`.
 
 mod addon;
 mod api;
@@ -47,7 +46,7 @@ use crate::process::show;
 use crate::toolchain::Toolchain;
 use crate::{apt, envoy, module, paths, setup};
 
-/// What one can ask of the mesh.
+/// The options of the mesh.
 #[derive(clap::Args)]
 pub struct MeshOptions {
     /// Which story; all of them without it
@@ -56,12 +55,12 @@ pub struct MeshOptions {
     /// Leave the mesh running afterwards, until Ctrl-C
     #[arg(long, requires = "story")]
     keep: bool,
-    /// Said by the command to itself
+    /// Set by the command when it starts itself
     #[arg(long, hide = true)]
     inside: bool,
 }
 
-/// What is played.
+/// A story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Story {
     /// The metrics of podinfo, by each way the module gets in, on the page and in Prometheus
@@ -77,7 +76,7 @@ pub enum Story {
 }
 
 impl Story {
-    /// As it is said on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> String {
         let value = self.to_possible_value();
         value
@@ -94,7 +93,7 @@ pub struct RunningMesh {
     pub registry: ModuleRegistry,
 }
 
-/// Plays.
+/// Runs the command.
 pub fn run(options: &MeshOptions) -> Result<()> {
     if let (true, Some(story)) = (options.inside, options.story) {
         return inside(story, options.keep);
@@ -110,7 +109,7 @@ pub fn run(options: &MeshOptions) -> Result<()> {
     Ok(())
 }
 
-/// Finds or makes everything that a story starts.
+/// Finds, installs or builds everything that the stories need.
 fn prepare(stories: &[Story]) -> Result<()> {
     apt::MESH.iter().try_for_each(apt::Tool::ensure)?;
     golang::ensure()?;
@@ -126,7 +125,7 @@ fn prepare(stories: &[Story]) -> Result<()> {
     show(cargo("build").args(["--quiet", "--package", "envoyfilter-manifests"]))
 }
 
-/// Plays a story, as the first process of the namespaces.
+/// Runs a story, as the first process of the namespaces.
 fn inside(story: Story, keep: bool) -> Result<()> {
     sandbox::prepare()?;
     daemon::make_logs(&story.name())?;
@@ -169,13 +168,12 @@ impl RunningMesh {
     }
 }
 
-/// What a thread that panicked has left is still good here: each value is written at once.
+/// Locks, also after a panic in another thread: each value is written in one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks until there is an answer. `what` stands in the error when there is none within `limit`; so does the last
-/// reason.
+/// Calls `ask` until it succeeds. After `limit`, the error has `what` and the last error.
 pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {

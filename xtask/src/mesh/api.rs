@@ -1,4 +1,4 @@
-//! The API server, asked through `kubectl proxy` (which knows the certificates) and through `kubectl apply`.
+//! A client of the API server: requests go through `kubectl proxy`, which handles the certificates, or use `kubectl` itself.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use ureq::http::StatusCode;
 use crate::paths;
 use crate::process::capture;
 
-/// Who asks the API server. Clones share one pool of connections.
+/// A client of the API server. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Api {
     agent: Agent,
@@ -69,7 +69,7 @@ impl Api {
         answered(path, request.send(change.to_string()))
     }
 
-    /// Forgets a pod whose processes have ended.
+    /// Deletes the object of a pod whose processes have ended.
     pub fn remove_pod(&self, namespace: &str, name: &str) -> Result<()> {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=0");
         self.agent.delete(format!("{}{path}", self.base)).call()?;
@@ -92,7 +92,7 @@ impl Api {
             .map(drop)
     }
 
-    /// Applies YAML on the server's side, which also takes what is too long for an annotation.
+    /// Applies YAML with server-side apply, which has no limit for the size of an object.
     pub fn apply_text(&self, text: &str) -> Result<()> {
         let file = tempfile::Builder::new().suffix(".yaml").tempfile()?;
         std::fs::write(file.path(), text)?;
@@ -101,7 +101,7 @@ impl Api {
             .map(drop)
     }
 
-    /// Makes a namespace whose pods get a sidecar, or not.
+    /// Makes a namespace; `injected` decides whether its pods get a sidecar.
     pub fn make_namespace(&self, name: &str, injected: bool) -> Result<()> {
         let injection = if injected { "enabled" } else { "disabled" };
         let object = json!({
@@ -111,7 +111,7 @@ impl Api {
     }
 }
 
-/// A client that does not wait for longer than that, and for which no status is an error.
+/// An HTTP client with a limit for each request, for which no status is an error.
 pub fn agent(limit: Duration) -> Agent {
     Agent::config_builder()
         .timeout_global(Some(limit))

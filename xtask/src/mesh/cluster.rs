@@ -17,7 +17,7 @@ use super::node::{NAMES, Nodes};
 use super::scratch::SCRATCH;
 use crate::paths;
 
-/// Who may do everything. The file of tokens is private to the mesh.
+/// The token of the administrator. The file with it is private to the mesh.
 const TOKEN: &str = "mesh";
 /// Where `kubectl proxy` listens.
 const PROXY_PORT: u16 = 8001;
@@ -25,7 +25,7 @@ const PROXY_PORT: u16 = 8001;
 pub const KUBECONFIG: &str = "/run/mixerless/cluster/kubeconfig";
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// What makes deployments, services and accounts work. Not the life of nodes: these two have no kubelet to report it.
+/// The controllers that run. The one that watches nodes does not: no kubelet reports their state here.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
                            endpointslice-controller,endpoints-controller,endpointslice-mirroring-controller,\
                            namespace-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,\
@@ -94,7 +94,7 @@ fn etcd(place: &Path) -> Result<Daemon> {
         "--listen-client-urls=http://127.0.0.1:2379",
         "--advertise-client-urls=http://127.0.0.1:2379",
         "--listen-peer-urls=http://127.0.0.1:2380",
-        // All of it is in memory and gone with the mesh.
+        // The data are in memory and are removed with the mesh.
         "--unsafe-no-fsync",
     ]);
     Daemon::start("etcd", &mut etcd)
@@ -123,10 +123,10 @@ fn api_server(place: &Path) -> Result<Daemon> {
     let mut server = program("kube-apiserver");
     server.args(arguments).args([
         "--allow-privileged",
-        // The second is the one for which proxies ask Istio's CA.
+        // The second audience is that of the tokens that proxies send to Istio's CA.
         "--api-audiences=https://kubernetes.default.svc,istio-ca",
         "--authorization-mode=RBAC",
-        // Nobody reports the nodes' life, see CONTROLLERS; untainted, they take pods.
+        // The plugin taints new nodes until a controller sees them ready, and that one does not run, see CONTROLLERS.
         "--disable-admission-plugins=TaintNodesByCondition",
         "--enable-aggregator-routing",
         "--etcd-servers=http://127.0.0.1:2379",
@@ -149,7 +149,7 @@ fn controllers(place: &Path, kubeconfig: &Path) -> Result<Daemon> {
         .arg("--service-account-private-key-file")
         .arg(place.join("accounts.key"))
         .args([
-            // A story shows in minutes what takes an autoscaler a quarter of an hour.
+            // Shorter than the defaults of 5 minutes and 15 seconds, so that a story does not take that long.
             "--horizontal-pod-autoscaler-downscale-stabilization=10s",
             "--horizontal-pod-autoscaler-sync-period=3s",
             "--leader-elect=false",
@@ -175,7 +175,7 @@ fn kube_proxy(kubeconfig: &Path) -> Result<Daemon> {
         .arg(format!("--cluster-cidr={PODS}"))
         .arg(format!("--hostname-override={}", NAMES[0]))
         .args([
-            // These settings are the machine's and not the namespace's: leave them.
+            // These settings would change the whole machine and not only the namespace.
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-close-wait=0",
             "--conntrack-tcp-timeout-established=0",

@@ -17,7 +17,7 @@ use crate::paths;
 /// Where programs are looked for; the mesh's own are in `/usr/local/bin` of each pod.
 const PATH: &str = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// An image, by the last part of its name, and what it would start.
+/// An image, by the last part of its name, and the program that stands for it.
 struct ContainerImage {
     name: &'static str,
     program: &'static str,
@@ -44,7 +44,7 @@ const fn image(name: &'static str, program: &'static str, user: u64) -> Containe
     }
 }
 
-/// Gives an image variables of its own, as its builder would.
+/// Sets environment variables of an image, as its Dockerfile would.
 pub fn set_environment(image: &str, variables: &[(&str, &str)]) -> Result<()> {
     let lines = variables
         .iter()
@@ -113,7 +113,7 @@ impl Container {
         Ok(command)
     }
 
-    /// What the API server says of it.
+    /// Its part of the pod's specification.
     pub fn spec(&self) -> &Value {
         &self.spec
     }
@@ -129,7 +129,7 @@ impl Container {
     }
 }
 
-/// The program that an image has in its root is found by its name here.
+/// A program that an image has at its root directory is found by its name alone.
 fn here(program: &str) -> &str {
     let name = program.rsplit('/').next().unwrap_or(program);
     if paths::mesh_bin().join(name).exists() {
@@ -181,11 +181,11 @@ fn variables(object: &Value, spec: &Value, image: &ContainerImage) -> Vec<(Strin
     variables
 }
 
-/// The value of a field of the pod, or of a limit that there is not.
+/// The value of a field of the pod, or of a resource limit; there are no limits here.
 fn referred(object: &Value, from: &Value) -> Option<String> {
     let path = text(from, "/fieldRef/fieldPath");
     if path.is_empty() {
-        // Without a limit, a container is told what the node has.
+        // Without a limit, Kubernetes gives the node's capacity.
         return (text(from, "/resourceFieldRef/resource") == "limits.cpu").then(|| "2".to_owned());
     }
     Some(field(object, path))

@@ -22,7 +22,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command`; what it says goes to `NAME.log` of the story's logs.
+    /// Starts `command`; its output goes to `NAME.log` in the story's log directory.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
         let log = log_file(name);
         let file = File::options()

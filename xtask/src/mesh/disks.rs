@@ -1,4 +1,4 @@
-//! What a provisioner of volumes does: a directory of this machine for each claim. It outlives the pod, not the mesh.
+//! A provisioner of persistent volumes: a directory of this machine for each claim, until the mesh stops.
 
 use std::path::{Path, PathBuf};
 

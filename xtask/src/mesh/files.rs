@@ -17,7 +17,7 @@ use super::scratch::{SCRATCH, bind, mount, open_to_all};
 use super::volume;
 use crate::paths;
 
-/// What of the machine a pod sees.
+/// The directories of the machine that each pod sees.
 const SHARED: [&str; 8] = [
     "bin",
     "sbin",
@@ -32,14 +32,14 @@ const SHARED: [&str; 8] = [
 /// The template of Envoy's bootstrap, where Istio's image has it.
 const BOOTSTRAP: &str = "var/lib/istio/envoy/envoy_bootstrap_tmpl.json";
 
-/// A tree of files; it goes when the value is dropped.
+/// A pod's file tree; it is unmounted when the value is dropped.
 #[derive(Debug)]
 pub struct Files {
     root: PathBuf,
 }
 
 impl Files {
-    /// Lays a pod's files.
+    /// Makes a pod's file tree.
     pub fn lay(api: &Api, object: &Value) -> Result<Self> {
         let root = Path::new(SCRATCH)
             .join("pods")
@@ -60,14 +60,14 @@ impl Files {
         let mut mounts: Vec<&Value> = containers
             .flat_map(|spec| list(spec, "/volumeMounts"))
             .collect();
-        // A volume may lie in another one, which then has to be there before; and more than one container may have it.
+        // A volume can be mounted inside another one, which has to come first; and several containers can mount the same.
         mounts.sort_by_key(|mount| text(mount, "/mountPath"));
         mounts.dedup_by_key(|mount| text(mount, "/mountPath"));
         mounts.into_iter().try_for_each(|mount| files.show(mount))?;
         Ok(files)
     }
 
-    /// Fills those volumes anew that follow an object of the API server.
+    /// Updates the volumes whose content is an object of the API server.
     pub fn refresh(&self, api: &Api, object: &Value) -> Result<()> {
         let following = |spec: &&Value| {
             ["configMap", "secret"]
@@ -127,7 +127,7 @@ impl Files {
             "protocols",
             "services",
         ] {
-            // Not each machine has each of them.
+            // A machine need not have all of them.
             let _ = fs::copy(Path::new("/etc").join(name), etc.join(name));
         }
         fs::write(etc.join("hosts"), "127.0.0.1 localhost\n")?;
@@ -144,7 +144,7 @@ impl Files {
         Ok(())
     }
 
-    /// Lets a volume appear where a container wants it.
+    /// Mounts a volume at the path that a container gives.
     fn show(&self, mount: &Value) -> Result<()> {
         let path = text(mount, "/mountPath").trim_matches('/');
         let volume = self.volume(text(mount, "/name"));

@@ -76,7 +76,7 @@ fn required(source: &Source) -> Result<PathBuf> {
     if matches!(source.kind, BuildKind::Kubernetes) {
         text += &staging(&sources(source)?, source.version)?;
     }
-    // Go completes the file; one of another version would mix with this one.
+    // Go adds to the file, so that it is kept; a file for another version is replaced.
     let same = fs::read_to_string(&file).is_ok_and(|old| old.contains(&requirement(source)));
     if !same {
         fs::create_dir_all(&directory)?;
@@ -90,7 +90,7 @@ fn requirement(source: &Source) -> String {
     format!("{} {}", source.module, source.version)
 }
 
-/// Kubernetes replaces parts of itself by folders of its repository; published, they have versions of their own.
+/// The `replace` lines for the parts of Kubernetes that its repository has as folders; they are published as modules too.
 fn staging(kubernetes: &Path, version: &str) -> Result<String> {
     let own = fs::read_to_string(kubernetes.join("go.mod"))?;
     let parts = own.lines().filter_map(|line| {

@@ -75,7 +75,7 @@ fn install(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A wheel does not say of all of its programs that they are some.
+/// The wheel does not mark all of its programs as executable.
 fn make_executable(directory: &Path) -> Result<()> {
     for entry in fs::read_dir(directory)?.flatten() {
         if entry.file_type()?.is_dir() {

@@ -25,10 +25,10 @@ const BOOTSTRAP: &str = "tools/packaging/common/envoy_bootstrap.json";
 
 /// The environment of the proxies' image in the ambient story.
 ///
-/// Since 1.29.2 Istio's Envoy has a kind of filter state of its own; to an older one istiod gives Envoy's.
+/// Since 1.29.2 istiod uses a type of filter state that only Istio's Envoy has; for an older proxy it uses Envoy's own.
 const OLDER_PROXY: [(&str, &str); 1] = [("ISTIO_META_ISTIO_VERSION", "1.29.1")];
 
-/// Where the bootstrap of a waypoint brings in an extension of Istio's Envoy, which looks up other workloads.
+/// The condition in the bootstrap template for an extension that only Istio's Envoy has; for a waypoint it is always true.
 const WORKLOAD_DISCOVERY: &str = "{{- if .metadata_discovery }}";
 
 /// Puts the Envoy where Istio's image has its own.
@@ -63,7 +63,7 @@ pub fn install(cluster: &TestCluster, registry: &ModuleRegistry, story: Story) -
 
     let api = &cluster.api;
     api.make_namespace("istio-system", false)?;
-    // The second time finds the kinds that the first has made known.
+    // The first attempt defines kinds of which the same file has objects; the second one finds them.
     if api.apply_text(&manifests).is_err() {
         std::thread::sleep(Duration::from_secs(1));
         api.apply_text(&manifests)?;
@@ -71,7 +71,7 @@ pub fn install(cluster: &TestCluster, registry: &ModuleRegistry, story: Story) -
     for deployment in ["istiod", "istio-ingressgateway"] {
         workload::wait_for(cluster, "istio-system", deployment)?;
     }
-    // Istiod fills in its certificate once it serves; a pod that comes earlier would be refused.
+    // Until istiod has put its certificate into the webhook, the API server refuses injected pods.
     eventually("istiod's webhook for sidecars", LIMIT, || {
         let hook = api.get(
             "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector",
@@ -82,9 +82,9 @@ pub fn install(cluster: &TestCluster, registry: &ModuleRegistry, story: Story) -
     })
 }
 
-/// What one would write for `istioctl install`.
+/// The `IstioOperator` for `istioctl`.
 fn operator_for(registry: &ModuleRegistry, story: Story) -> Result<Value> {
-    // The proxies' labels, as the generated values say; they take effect when a proxy starts, so before any is.
+    // The generated stat tags; they take effect when a proxy starts, so that they have to be there first.
     let values = registry.manifests("labels", &[])?;
     let values = fs::read_to_string(values.join("mesh-config/extra-stat-tags.yaml"))?;
     let mut mesh: Value = yaml_serde::from_str(&values)?;
@@ -114,7 +114,7 @@ fn operator_for(registry: &ModuleRegistry, story: Story) -> Result<Value> {
     }))
 }
 
-/// What istiod has to leave out because a stock Envoy has not Istio's own filters.
+/// Istiod's settings that leave out filters which only Istio's Envoy has.
 fn stock_envoy() -> Value {
     json!({
         "PILOT_ENABLE_ALPN_FILTER": "false",

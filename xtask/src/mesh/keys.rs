@@ -1,5 +1,5 @@
-//! Keys and certificates of the API server: it signs service accounts' tokens with one, and shows the other to the
-//! servers of metrics that it asks in somebody's name.
+//! Keys and certificates of the API server: for the tokens of service accounts, and as a client of aggregated API
+//! servers such as KEDA's.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// Who the API server says it is.
+/// The common name of the API server's client certificate.
 pub const PROXY_NAME: &str = "front-proxy-client";
 
 /// Writes `accounts.key` with its public half `accounts.pub`, and `proxy.crt`, `proxy.key` with their issuer `proxy-ca.crt`.

@@ -1,7 +1,7 @@
 //! The cluster's network: one namespace for the node, which this program is in, and one for each pod.
 //!
-//! A pod hangs on the node by a pair of virtual links and has one route, to the node. All traffic between pods
-//! therefore passes the node's own routing, where kube-proxy turns the addresses of services into those of pods.
+//! A veth pair connects each pod with the node, and the pod's only route leads there. All traffic between pods therefore
+//! passes the node's routing, where kube-proxy's rules translate addresses of services into those of pods.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -21,18 +21,18 @@ pub const SERVICES: &str = "10.96.0.0/16";
 /// The service of the API server: the first address of [`SERVICES`].
 pub const API_SERVICE: &str = "10.96.0.1";
 
-/// A pod's namespace; it goes when the value is dropped.
+/// A pod's network namespace; it is removed when the value is dropped.
 #[derive(Debug)]
 pub struct PodNetwork {
     name: String,
     address: Ipv4Addr,
 }
 
-/// Gives the node its address, and a way out that leads nowhere.
+/// Gives the node its address, and a default route that leads nowhere.
 pub fn make_node() -> Result<()> {
     ip("link set lo up")?;
     ip(&format!("addr add {NODE}/32 dev lo"))?;
-    // A service's address has to have a route before it is turned into a pod's.
+    // The kernel looks for a route to a service's address before the address is translated.
     ip("link add outside type bridge")?;
     ip("link set outside up")?;
     ip(&format!("route add default dev outside src {NODE}"))?;
@@ -93,7 +93,7 @@ impl PodNetwork {
 
 impl Drop for PodNetwork {
     fn drop(&mut self) {
-        // The link goes with the namespace, the route with the link.
+        // Removing the link removes its other end and its route.
         let _ = ip(&format!("link delete {}", self.name));
         let _ = ip(&format!("netns delete {}", self.name));
     }

@@ -1,4 +1,4 @@
-//! What a kubelet does, for the cluster's nodes: runs the pods that the scheduler gave them, ends those that are deleted.
+//! The part of a kubelet for the cluster's nodes: starts the pods that are scheduled to them, stops those that are deleted.
 //!
 //! There is no container runtime here, so a pod's processes are this command's own. Everything that speaks to the API
 //! server sees ordinary pods. Not here: what becomes of one pod, see `pod`.
@@ -17,7 +17,7 @@ use super::object::text;
 use super::pod::Pod;
 use super::{daemon, disks, lock, network};
 
-/// The nodes. Two, because what must not be on one node has to go somewhere; both are this machine.
+/// The nodes, both of which are this machine. There are two because of pods that must not share a node.
 pub const NAMES: [&str; 2] = ["node-a", "node-b"];
 
 const EVERY: Duration = Duration::from_millis(200);
@@ -43,7 +43,7 @@ impl Nodes {
         let (own, api) = (nodes.clone(), api.clone());
         thread::spawn(move || {
             loop {
-                // A list that cannot be had is asked for again: the API server may be busy.
+                // After an error the next round asks again: the API server may be busy.
                 if let Ok(list) = api.get("/api/v1/pods") {
                     own.follow(&api, &list);
                 }
@@ -62,7 +62,7 @@ impl Nodes {
             .cloned()
     }
 
-    /// What a container of a deployment's only pod has said.
+    /// The log file of a container of a deployment's only pod.
     pub fn log_of(&self, namespace: &str, deployment: &str, container: &str) -> Option<PathBuf> {
         let prefix = format!("{deployment}-");
         let pods = lock(&self.pods);

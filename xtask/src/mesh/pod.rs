@@ -21,9 +21,9 @@ use crate::process::capture;
 const INIT_CONTAINERS: &str = "/spec/initContainers";
 /// How long a container may take to begin to serve.
 const START: Duration = Duration::from_mins(2);
-/// How often volumes follow their objects.
+/// How often volumes are updated.
 const REFRESH: Duration = Duration::from_secs(5);
-/// Until the others have heard that the pod is going.
+/// How long the other proxies get to learn that the pod is being removed.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a process may take to end.
 const GRACE: Duration = Duration::from_secs(3);
@@ -41,7 +41,7 @@ pub struct Pod {
     problem: Mutex<Option<String>>,
 }
 
-/// What processes of the pod share.
+/// The network and files that all processes of a pod share.
 #[derive(Debug)]
 struct Inside {
     network: PodNetwork,
@@ -50,7 +50,7 @@ struct Inside {
 
 /// Containers that run.
 struct Running {
-    /// Those that run beside the pod's own: they start first and end last.
+    /// Init containers that keep running: they start first and stop last.
     sidecars: Vec<Container>,
     containers: Vec<Container>,
 }
@@ -73,7 +73,7 @@ impl Pod {
         self.stop.set();
     }
 
-    /// Ends its processes at once, without a word to anybody.
+    /// Kills its processes at once.
     pub fn kill(&self) {
         self.killed.set();
         self.stop.set();
@@ -99,7 +99,7 @@ impl Pod {
         capture(command.arg(program).args(words))
     }
 
-    /// Lives until it is asked to end; then the API server forgets it.
+    /// Runs the pod until it is asked to stop, then deletes its object.
     pub fn live(&self, api: &Api, object: &Value) {
         if let Err(error) = self.try_to_live(api, object) {
             *lock(&self.problem) = Some(format!("{error:#}"));
@@ -186,7 +186,7 @@ impl Pod {
         Ok(())
     }
 
-    /// Tells the API server how the pod is, and starts anew what ends by itself.
+    /// Reports the pod's status to the API server, and restarts containers that have ended.
     fn keep(&self, api: &Api, object: &Value, running: &mut Running) -> Result<()> {
         let specs = list(object, INIT_CONTAINERS).chain(list(object, "/spec/containers"));
         let probes: Vec<ReadinessProbe> = specs
@@ -216,7 +216,7 @@ impl Pod {
 
     fn refresh(&self, api: &Api, object: &Value) {
         if let Some(inside) = lock(&self.inside).as_ref() {
-            // What cannot be had now stays as it was.
+            // After an error the files stay as they are.
             let _ = inside.files.refresh(api, object);
         }
     }
@@ -287,7 +287,7 @@ impl Running {
     }
 }
 
-/// A container as the API server is told of it. One that only prepares the pod has ended by then.
+/// The status of a container. An init container that does not keep running has ended by then.
 fn state(spec: &Value, ready: bool, prepares: bool) -> Value {
     let state = if prepares {
         json!({ "terminated": { "exitCode": 0, "reason": "Completed" } })

@@ -1,4 +1,4 @@
-//! Whether a container says that it is ready.
+//! Probes: whether a container is ready.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -11,19 +11,19 @@ use super::object::{list, text};
 
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// What is asked.
+/// A probe.
 #[derive(Debug)]
 pub enum ReadinessProbe {
-    /// An HTTP server, which has to answer well.
+    /// A request that has to succeed.
     Http(Agent, String),
     /// A port, which has to be open.
     Port(SocketAddr),
-    /// Nothing: to run is enough.
+    /// None: a container that runs is ready.
     Nothing,
 }
 
 impl ReadinessProbe {
-    /// The probe of that kind of a container. One that would run a program in the container counts as passed.
+    /// The probe of that kind of a container. Probes that run a program in the container are not supported and count as none.
     pub fn of(object: &Value, spec: &Value, kind: &str) -> Self {
         let address = text(object, "/status/podIP");
         let probe = &spec[kind];
@@ -42,7 +42,7 @@ impl ReadinessProbe {
         }
     }
 
-    /// Asks once.
+    /// Probes once.
     pub fn passes(&self) -> bool {
         match self {
             Self::Http(agent, url) => agent

@@ -16,9 +16,9 @@ pub struct Source {
     pub kind: BuildKind,
     /// Each program's name and its package.
     pub programs: &'static [(&'static str, &'static str)],
-    /// What is chosen when it is built.
+    /// Build tags.
     pub tags: &'static str,
-    /// What the linker writes into the program besides.
+    /// Linker flags besides the usual ones.
     pub linker_flags: &'static str,
 }
 
@@ -50,7 +50,7 @@ pub const KUBERNETES: Source = Source {
         ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
     ],
     tags: "",
-    // Others ask the API server which it is.
+    // Istiod and KEDA ask the API server for its version.
     linker_flags: "-X k8s.io/component-base/version.gitVersion=v1.34.4 -X k8s.io/component-base/version.gitMajor=1 \
                    -X k8s.io/component-base/version.gitMinor=34",
 };
@@ -99,7 +99,7 @@ pub const ISTIO: Source = Source {
 pub const PROMETHEUS: Source = Source {
     name: "prometheus",
     module: "github.com/prometheus/prometheus",
-    // What its own numbers call 3.5.0.
+    // The module's version of Prometheus 3.5.0.
     version: "v0.305.0",
     kind: BuildKind::Required,
     programs: &[(
@@ -121,7 +121,7 @@ pub const PODINFO: Source = Source {
     linker_flags: "",
 };
 
-/// The kinds of which a waypoint is made; nothing is built.
+/// The definitions of `Gateway` and `GatewayClass`; there is nothing to build.
 pub const GATEWAY_API: Source = Source {
     name: "gateway-api",
     module: "sigs.k8s.io/gateway-api",
@@ -164,7 +164,7 @@ pub const THANOS: Source = Source {
     version: "v0.42.0",
     kind: BuildKind::OwnFolder,
     programs: &[("thanos", "./cmd/thanos")],
-    // As its own makefile does: it looks into labels as they are laid out with this tag.
+    // As its own makefile does. It reads the labels' memory in the layout of this tag, and crashes without it.
     tags: "slicelabels",
     linker_flags: "",
 };

@@ -13,12 +13,12 @@ use super::cluster::TestCluster;
 use super::object::{list, text};
 use super::workload;
 
-/// Something that answers `PromQL`.
+/// A server that answers `PromQL`.
 #[derive(Clone, Debug)]
 pub struct Prometheus {
     agent: Agent,
     base: String,
-    /// Parameters of each question besides its own.
+    /// More parameters of each query.
     parameters: Vec<(String, String)>,
 }
 
@@ -50,7 +50,7 @@ impl Prometheus {
         }
     }
 
-    /// The same, asked with one more parameter.
+    /// The same with one more parameter in each query.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut with = self.clone();
         with.parameters.push((name.to_owned(), value.to_owned()));

@@ -1,4 +1,4 @@
-//! The module's way into the cluster: a real registry, `mixerless push`, `mixerless manifests`.
+//! A registry with the module in it, and the `mixerless` command.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -82,7 +82,7 @@ pub fn check(proxies: impl Iterator<Item = Ipv4Addr>) -> Result<Vec<String>> {
     command
         .args(["check", "--output", "json"])
         .args(proxies.map(|address| address.to_string()));
-    // It fails when it finds something: what it finds is the answer here.
+    // The exit status is 1 when there are findings, which is no error here.
     let reports: Value = serde_json::from_slice(&command.output()?.stdout)?;
     let findings = list(&reports, "").flat_map(|report| list(report, "/findings"));
     Ok(findings

@@ -1,4 +1,4 @@
-//! What a story tells while it is played, and at its end: checks, and the time that each step took.
+//! The report of a story: its steps with their times, and its checks.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ impl StoryReport {
         done
     }
 
-    /// Says whether a claim holds, and remembers it.
+    /// Prints a check and counts it.
     pub fn check(&mut self, claim: impl Into<String>, result: Result<()>) {
         let check = Check {
             claim: claim.into(),

@@ -1,8 +1,7 @@
-//! Where the mesh lives: namespaces of its own for processes, network and mounts, around this very program.
+//! Namespaces for processes, network and mounts, in which this program starts itself again.
 //!
-//! The program starts itself again as the first process of a process namespace. The kernel ends every other process
-//! of that namespace with the first, and takes networks and mounts down with the last: nothing can be left behind,
-//! whichever way the command ends. Not here: what happens inside.
+//! The new process is the first one of the process namespace. When it ends, the kernel kills every other process there and
+//! removes the networks and mounts: nothing is left behind, whatever ends the command. Not here: what runs inside.
 
 use std::env;
 use std::fs;
@@ -17,7 +16,7 @@ use super::{Story, network};
 use crate::process::capture;
 use crate::stop::Stop;
 
-/// Plays a story with this program inside, and waits for its end or for a signal.
+/// Runs a story inside, and waits for its end or for a signal.
 pub fn run_again_inside(story: Story, keep: bool) -> Result<()> {
     let root = capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     ensure!(
@@ -58,7 +57,7 @@ pub fn prepare() -> Result<()> {
 
 fn start(story: Story, keep: bool) -> Result<Child> {
     let program = env::current_exe().context("cannot find this program")?;
-    // Without whoever started it, the first process would never end: `--pdeathsig`.
+    // `--pdeathsig` ends it when this process is killed.
     let words = [
         "--pdeathsig",
         "KILL",

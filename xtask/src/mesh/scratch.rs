@@ -1,4 +1,4 @@
-//! Where files are that only live as long as the mesh, and how they are shown in other places.
+//! The directory for files that exist as long as the mesh, and mounting.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use crate::process::capture;
 /// Below it is everything that only lives as long as the mesh.
 pub const SCRATCH: &str = "/run/mixerless";
 
-/// Makes `ours` show what is in `machines`.
+/// Mounts the directory `machines` at `ours` too.
 pub fn bind(machines: &Path, ours: &Path) -> Result<()> {
     fs::create_dir_all(ours)?;
     let machines = machines.display().to_string();

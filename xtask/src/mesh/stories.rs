@@ -1,4 +1,4 @@
-//! What is played in a mesh.
+//! The stories.
 
 mod ambient;
 mod autoscaling;
@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::report::StoryReport;
 use super::{RunningMesh, Story};
 
-/// Plays a story to its end, or to the first step that cannot be done.
+/// Runs a story to its end, or to the first step that fails.
 pub fn play(story: Story, mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
     match story {
         Story::Telemetry => telemetry::play(mesh, report),

@@ -13,7 +13,7 @@ use super::api::agent;
 use super::flag::Flag;
 use super::workload::Ready;
 
-/// What a request is, for whoever sends it from a pod.
+/// The URL of podinfo for a client in the mesh.
 pub const PODINFO: &str = "http://podinfo.test:9898/version";
 
 /// Sends requests from within a pod, through its sidecar; returns the status of each.
@@ -74,9 +74,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// No load lasts longer, whatever becomes of the story.
+    /// A load stops after this time in any case.
     const LONGEST: Duration = Duration::from_mins(20);
-    /// So that slow answers do not slow down the whole.
+    /// Several, so that a slow response does not delay the other requests.
     const THREADS: u32 = 8;
 
     /// Sends that many requests a second to a gateway.
@@ -115,7 +115,7 @@ impl Load {
     fn join(&mut self) {
         self.ended.set();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has sent less; the counts will tell.
+            // If a thread has panicked, the counts differ.
             let _ = thread.join();
         }
     }

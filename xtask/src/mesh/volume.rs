@@ -1,4 +1,4 @@
-//! What is in a pod's volumes: configuration, secrets, tokens, what the pod knows of itself.
+//! The content of a pod's volumes: config maps, secrets, tokens, fields of the pod.
 
 use std::fs;
 use std::path::Path;
@@ -86,7 +86,7 @@ fn keys(api: &Api, object: &Value, kind: &str, wanted: &Value, directory: &Path)
     Ok(())
 }
 
-/// As a kubelet does, waits for what a controller may be about to make.
+/// Waits as a kubelet does: a controller may be about to create the object.
 fn patiently(api: &Api, path: &str, optional: bool) -> Result<Option<Value>> {
     for _ in 0..150 {
         match api.find(path)? {

@@ -1,4 +1,4 @@
-//! Deployments and their pods: waiting for them, finding them, starting them anew.
+//! Deployments and their pods: waiting for them, finding them, restarting them.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -55,7 +55,7 @@ pub fn wait_for(cluster: &TestCluster, namespace: &str, deployment: &str) -> Res
     })
 }
 
-/// The pods with these labels that are ready and stay.
+/// The pods with these labels that are ready and not being deleted.
 pub fn ready(cluster: &TestCluster, namespace: &str, labels: &str) -> Result<Vec<Ready>> {
     let labels = labels.replace('=', "%3D").replace(',', "%2C");
     let pods = cluster.api.get(&format!(

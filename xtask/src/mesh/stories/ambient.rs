@@ -15,14 +15,14 @@ const REQUESTS: u32 = 3;
 const LIMIT: Duration = Duration::from_mins(1);
 const TOTAL: &str = "istio_requests_total";
 
-/// The proxies on the way of a request.
+/// The proxies that a request passes.
 struct Way {
     gateway: Ready,
     waypoint: Ready,
     podinfo: Ready,
 }
 
-/// Plays the story.
+/// Runs the story.
 pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
     report.step("podinfo and a waypoint", || start(mesh))?;
     for method in METHODS {
@@ -116,7 +116,7 @@ fn way(mesh: &RunningMesh) -> Result<Way> {
     Ok(way)
 }
 
-/// Whether a proxy has passed on what came out of tunnels: to its own listener behind them.
+/// Whether a proxy has passed on requests from tunnels to its internal listener.
 fn ended_tunnels(ready: &Ready) -> Result<()> {
     let clusters = ready
         .pod

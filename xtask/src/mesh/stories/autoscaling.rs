@@ -28,7 +28,7 @@ const KEDA: [&str; 6] = [
     "metrics-server",
 ];
 
-/// Plays the story.
+/// Runs the story.
 pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
     let prometheus = report.step("podinfo, Prometheus, KEDA", || start(mesh))?;
     let gateway = workload::address_of(&mesh.cluster, "istio-system", "istio=ingressgateway")?;

@@ -15,18 +15,18 @@ use crate::mesh::traffic::Load;
 use crate::mesh::{RunningMesh, addon, eventually, programs, workload};
 
 const CANARY: &str = "/apis/flagger.app/v1beta1/namespaces/test/canaries/podinfo";
-/// The generated canary asks every minute; a story has no time for that.
+/// Instead of the minute in the generated canary, to shorten the story.
 const INTERVAL: &str = "10s";
 const REQUESTS_PER_SECOND: u32 = 30;
 /// Steps, failed checks and pods that come and go take their time.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// A version of podinfo, and what has to become of it.
+/// A version of podinfo, and the expected outcome of its release.
 struct Release {
     name: &'static str,
-    /// What it is started with, beside what each version is.
+    /// Its flags besides those of every version.
     flags: &'static [&'static str],
-    /// What Flagger says of it, in this order.
+    /// What Flagger logs, in this order.
     events: &'static [&'static str],
     phase: &'static str,
 }
@@ -77,7 +77,7 @@ const RELEASES: [Release; 3] = [
     },
 ];
 
-/// Plays the story.
+/// Runs the story.
 pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
     let prometheus = report.step("podinfo, Prometheus, Flagger", || start(mesh))?;
     let gateway = workload::address_of(&mesh.cluster, "istio-system", "istio=ingressgateway")?;
@@ -127,7 +127,7 @@ fn start(mesh: &RunningMesh) -> Result<Prometheus> {
     Ok(prometheus)
 }
 
-/// The generated canary, asked more often, and behind the gateway.
+/// The generated canary with a shorter interval, and with the gateway.
 fn canary(manifests: &Path) -> Result<Value> {
     let text = fs::read_to_string(manifests.join("flagger/canary.yaml"))?;
     let mut canary: Value = yaml_serde::from_str(&text)?;
@@ -141,7 +141,7 @@ fn canary(manifests: &Path) -> Result<Value> {
     Ok(canary)
 }
 
-/// Changes the deployment and waits for Flagger's verdict.
+/// Changes the deployment and waits until Flagger has promoted or rolled back the change.
 fn play_release(mesh: &RunningMesh, release: &Release) -> Result<()> {
     let mut flags = vec!["--port=9898", "--level=warn"];
     flags.extend(release.flags);
@@ -183,7 +183,7 @@ fn phase_is(mesh: &RunningMesh, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// What Flagger has said of the canary, oldest first.
+/// What Flagger has logged about the canary, oldest first.
 fn seen(mesh: &RunningMesh) -> Result<Vec<String>> {
     let log = mesh
         .cluster

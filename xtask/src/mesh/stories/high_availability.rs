@@ -28,11 +28,11 @@ const STEP: Duration = Duration::from_secs(2);
 const VICTIM: &str = "prometheus-ha-0";
 const RATE: &str = "sum(workload:istio_requests:rate1m{reporter=\"destination\",destination_workload=\"podinfo\"})";
 
-/// Plays the story.
+/// Runs the story.
 pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
     let thanos = report.step("podinfo, two Prometheus, Thanos", || start(mesh))?;
     let gateway = workload::address_of(&mesh.cluster, "istio-system", "istio=ingressgateway")?;
-    // The series exist from here on, so that nothing of the load is lost in their beginning.
+    // One request creates the series, so that the load only increases them.
     let mut sent = u32::try_from(from_outside(gateway, "podinfo.example", "/", 1)?.len())?;
     report.check("the first request is there once", counts(&thanos, sent));
 
@@ -154,7 +154,7 @@ fn wait_for_set(mesh: &RunningMesh, name: &str) -> Result<()> {
     })
 }
 
-/// Ends one Prometheus without a warning, and keeps its pod from being scheduled again.
+/// Kills one Prometheus, and prevents its pod from being scheduled again.
 fn kill(mesh: &RunningMesh) -> Result<()> {
     let api = &mesh.cluster.api;
     for node in NAMES {
@@ -182,7 +182,7 @@ fn come_back(mesh: &RunningMesh) -> Result<()> {
     wait_for_set(mesh, "prometheus-ha")
 }
 
-/// Waits until the last requests are scraped, then takes the answer as it is.
+/// Waits until the last requests are scraped, and compares the count.
 fn counts(thanos: &Prometheus, sent: u32) -> Result<()> {
     eventually("Thanos", LIMIT, || {
         let found = thanos.value(SERVED)?;
@@ -208,7 +208,7 @@ fn has_no_gap(thanos: &Prometheus) -> Result<()> {
     Ok(())
 }
 
-/// The same question without deduplication, as a proof that there is something to deduplicate.
+/// The same query without deduplication, to show that there are two copies.
 fn has_two_copies(thanos: &Prometheus) -> Result<()> {
     let copies = thanos
         .with("dedup", "false")

@@ -18,14 +18,14 @@ use crate::mesh::{RunningMesh, eventually};
 const METHODS: [&str; 3] = ["envoy-filter", "wasm-plugin", "traffic-extension"];
 /// As in the golden pages.
 const REQUESTS: u32 = 10;
-/// From the client, so that the two cannot be mistaken for each other.
+/// Requests of the client; another number, so that the two cannot be confused.
 const CLIENTS: u32 = 5;
 const OUTSIDERS: u32 = 3;
-/// A listener that is replaced lives on for 45 seconds, and its series with it.
+/// More than the 45 seconds for which Envoy keeps a replaced listener and its series.
 const LIMIT: Duration = Duration::from_secs(75);
 const TOTAL: &str = "istio_requests_total";
 
-/// Plays the story.
+/// Runs the story.
 pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
     let prometheus = report.step("podinfo, a client, Prometheus", || start(mesh))?;
     for method in METHODS {
@@ -151,7 +151,7 @@ fn cast(mesh: &RunningMesh) -> Result<Cast> {
 }
 
 fn send(cast: &Cast) -> Result<()> {
-    // As the article does it: podinfo asks itself, by its service's name.
+    // As in the demo's story: podinfo calls itself by its service's name.
     all_well(&from_pod(&cast.podinfo, PODINFO, REQUESTS)?, REQUESTS)?;
     all_well(&from_pod(&cast.client, PODINFO, CLIENTS)?, CLIENTS)?;
     let gateway = cast.gateway.address;
@@ -160,7 +160,7 @@ fn send(cast: &Cast) -> Result<()> {
     Ok(())
 }
 
-/// Asks the gateway for a service that there is not; it must not become the name of one.
+/// Requests an unknown host from the gateway; the host must not become a service's name.
 fn is_not_named(gateway: &Ready) -> Result<()> {
     let stranger = from_outside(gateway.address, "attacker.example", "/", 1)?;
     ensure!(stranger == [404], "the gateway answered {stranger:?}");
@@ -176,8 +176,8 @@ fn all_well(answers: &[u16], count: u32) -> Result<()> {
     Ok(())
 }
 
-/// What istiod's injection labels each pod with, and the module takes for the version where there is no better label,
-/// as Istio's own filters do. The demo's pods are not injected.
+/// The version labels of the golden pages, and those of injected pods: injection sets the canonical revision `latest`, from
+/// which the module, as Istio's own filters do, takes the version if there is no better label.
 const VERSIONS: [(&str, &str); 2] = [
     ("source_version=\"unknown\"", "source_version=\"latest\""),
     (
@@ -218,7 +218,7 @@ fn is_golden(podinfo: &Ready, reporter: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the client's and the gateway's requests have to leave.
+/// The checks of the client's and the gateway's requests.
 fn others(cast: &Cast) -> Vec<(&'static str, Result<()>)> {
     let called = [
         ("reporter", "source"),
