@@ -13,6 +13,9 @@ use crate::mesh::{RunningMesh, addon, eventually, programs};
 const METHODS: [&str; 3] = ["envoy-filter", "wasm-plugin", "traffic-extension"];
 const REQUESTS: u32 = 3;
 const LIMIT: Duration = Duration::from_mins(1);
+/// How long a proxy gets to count what has ended.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+const WAYPOINT: &str = "gateway.networking.k8s.io/gateway-name=waypoint";
 const TOTAL: &str = "istio_requests_total";
 
 /// The proxies that a request passes.
@@ -89,21 +92,34 @@ fn play_with(mesh: &RunningMesh, method: &str, report: &mut StoryReport) -> Resu
         format!("{method}: the waypoint and podinfo's sidecar have ended tunnels"),
         ended_tunnels(&way.waypoint).and(ended_tunnels(&way.podinfo)),
     );
+    report.step(&format!("{method}: the tunnels close"), || {
+        close_tunnels(mesh)
+    })?;
+    report.check(
+        format!("{method}: podinfo's sidecar still counts {REQUESTS}, and no tunnel as a request"),
+        counts(&way.podinfo, &[("reporter", "destination")]),
+    );
     let istio = istio.display().to_string();
     api.kubectl(&["delete", "-f", &istio]).map(drop)
+}
+
+/// Restarts the waypoint, whose tunnels to podinfo end with it. A tunnel that was taken for a request is counted then.
+fn close_tunnels(mesh: &RunningMesh) -> Result<()> {
+    workload::restart(&mesh.cluster, "test", "waypoint", WAYPOINT)?;
+    std::thread::sleep(AFTERWARDS);
+    Ok(())
 }
 
 /// New pods, so that each method counts from zero, with the module in each proxy.
 fn way(mesh: &RunningMesh) -> Result<Way> {
     let cluster = &mesh.cluster;
-    let waypoint = "gateway.networking.k8s.io/gateway-name=waypoint";
     let gateway = "istio-ingressgateway";
     workload::restart(cluster, "test", "podinfo", "app=podinfo")?;
-    workload::restart(cluster, "test", "waypoint", waypoint)?;
+    workload::restart(cluster, "test", "waypoint", WAYPOINT)?;
     workload::restart(cluster, "istio-system", gateway, "istio=ingressgateway")?;
     let way = Way {
         gateway: workload::one(cluster, "istio-system", "istio=ingressgateway")?,
-        waypoint: workload::one(cluster, "test", waypoint)?,
+        waypoint: workload::one(cluster, "test", WAYPOINT)?,
         podinfo: workload::one(cluster, "test", "app=podinfo")?,
     };
     for ready in [&way.gateway, &way.waypoint, &way.podinfo] {
