@@ -15,6 +15,7 @@
 //! | [`host`] | what is asked of a proxy, one trait per capability |
 //! | [`config`] | what can be configured |
 //! | [`http`] | what happens in each callback of a request; the exchange of metadata |
+//! | [`tcp`] | what is reported of a connection, and when |
 //! | [`gather`] | what the host is asked, and how seldom |
 //! | [`peer`] | who the peer is |
 //! | [`labels`] | the 25 labels, and where each comes from; how it is all spelled |
@@ -90,3 +91,4 @@ pub mod peer;
 #[cfg(feature = "proxy")]
 pub mod record;
 pub mod registry;
+pub mod tcp;

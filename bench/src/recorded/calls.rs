@@ -131,7 +131,7 @@ fn in_abi(call: Call) -> &'static [HostCall] {
         Call::Headers => &[H::GetHeaders],
         Call::SetHeader => &[H::SetHeader],
         Call::RemoveHeader => &[H::RemoveHeader],
-        Call::FinishedRequest | Call::Evaluate => &[H::Evaluate],
+        Call::FinishedRequest | Call::EndedConnection | Call::Evaluate => &[H::Evaluate],
         Call::GrpcStatus
         | Call::GrpcMessages
         | Call::ListenerDirection
@@ -143,6 +143,8 @@ fn in_abi(call: Call) -> &'static [HostCall] {
         Call::DownstreamPrincipals => &[H::GetProperty, H::GetProperty],
         // The cluster, the route and the connection.
         Call::OpenRequest => &[H::GetProperty, H::GetProperty, H::GetProperty],
+        // Flags, both sizes, the cluster, the route, and whether there is an upstream.
+        Call::OpenConnection => &[H::GetProperty; 6],
         Call::DeclarePeers => &[H::Declare, H::Declare],
         Call::PublishPeer => &[H::SetProperty],
         Call::Family => &[],

@@ -63,7 +63,7 @@ impl Clusters {
     #[inline]
     pub fn find(
         &mut self,
-        host: &impl Connections,
+        host: &dyn Connections,
         tables: &mut Tables,
         name: &[u8],
     ) -> Option<&Cluster> {

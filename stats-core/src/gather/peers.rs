@@ -67,7 +67,7 @@ impl PeerFinder {
     #[inline]
     pub fn find<'a>(
         &mut self,
-        host: &'a impl PeerState,
+        host: &'a (impl PeerState + ?Sized),
         peers: &mut Peers,
         exchanged: Option<PeerId>,
         baggage: impl Fn() -> Option<&'a [u8]>,
@@ -110,7 +110,7 @@ impl PeerFinder {
     }
 
     /// The peer that an exchange filter of this module beside this one decoded.
-    fn published(&mut self, host: &impl PeerState, peers: &mut Peers) -> Option<PeerId> {
+    fn published(&mut self, host: &(impl PeerState + ?Sized), peers: &mut Peers) -> Option<PeerId> {
         let value = host.published_peer(self.end)?;
         look_up(
             &mut self.published,
@@ -121,7 +121,7 @@ impl PeerFinder {
         )
     }
 
-    fn native(&mut self, host: &impl PeerState, peers: &mut Peers) -> Option<PeerId> {
+    fn native(&mut self, host: &(impl PeerState + ?Sized), peers: &mut Peers) -> Option<PeerId> {
         sources::join_filter_state(host.native_peer(self.end)?, &mut self.joined);
         if self.joined.is_empty() {
             return None;

@@ -85,6 +85,37 @@ pub trait Requests {
     fn grpc_messages(&self) -> Option<MessageCounts>;
 }
 
+/// What the proxy knows of a TCP connection. What is absent is zero or empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectionFacts<'a> {
+    /// Envoy's response flags, a bit each.
+    pub response_flags: u64,
+    /// Bytes from the client so far, those of the application alone.
+    pub received_bytes: u64,
+    /// Bytes to the client so far, likewise.
+    pub sent_bytes: u64,
+    /// The name of the cluster.
+    pub cluster: &'a [u8],
+    /// The name of the route.
+    pub route: &'a [u8],
+    /// Whether the connection to the upstream is established. Not asked for once it has ended.
+    pub reached_upstream: bool,
+    /// The principals of the upstream connection, where they were asked for.
+    pub upstream: Principals<&'a [u8]>,
+}
+
+/// Tells of the current TCP connection.
+///
+/// All facts come in one call, so that the host decides how to gather them at the least cost.
+pub trait TcpConnections {
+    /// The facts of a connection that has ended. `principals` is as for
+    /// [`Requests::finished_request`].
+    fn ended_connection(&self, principals: End) -> ConnectionFacts<'_>;
+
+    /// The facts of a connection that is still open: response flags are unset.
+    fn open_connection(&self, principals: End) -> ConnectionFacts<'_>;
+}
+
 /// Messages of a gRPC request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageCounts {

@@ -7,8 +7,9 @@
 //! | [`PeerState`] | peers that other filters know, and telling them ours | HTTP and TCP |
 //! | [`Metrics`] | families, series, and recording | HTTP and TCP |
 //! | [`Expressions`] | CEL; optional | HTTP and TCP |
-//! | [`ProxyClock`] | the time | HTTP and TCP |
+//! | [`ProxyClock`] | the time | HTTP |
 //! | [`Headers`], [`Requests`] | a request's headers and what else the proxy knows of it | HTTP |
+//! | [`TcpConnections`] | what the proxy knows of a connection | TCP |
 //!
 //! What reads takes `&self`, and what is handed out lives as long as that borrow; what changes
 //! something takes `&mut self`, so that no value is looked at after it may have moved. Logging goes
@@ -29,8 +30,8 @@ use alloc::vec::Vec;
 
 pub use expressions::{ExpressionId, Expressions, Value};
 pub use facts::{
-    ClusterFacts, Connections, End, HeaderMap, Headers, ListenerDirection, MessageCounts,
-    PeerState, RequestFacts, Requests,
+    ClusterFacts, ConnectionFacts, Connections, End, HeaderMap, Headers, ListenerDirection,
+    MessageCounts, PeerState, RequestFacts, Requests, TcpConnections,
 };
 pub use metrics::{FamilyId, MetricKind, Metrics, SeriesId};
 
@@ -58,6 +59,12 @@ impl<T: Headers + Requests + Connections + PeerState + Metrics + Expressions + P
     for T
 {
 }
+
+/// A host of TCP telemetry. What comes once per connection and report need not be compiled with the
+/// host: it takes a `&mut dyn`.
+pub trait TcpHost: TcpConnections + Connections + PeerState + Metrics + Expressions {}
+
+impl<T: TcpConnections + Connections + PeerState + Metrics + Expressions> TcpHost for T {}
 
 /// This proxy, as a host describes it when a plugin is configured.
 #[derive(Clone, Debug, Default)]

@@ -34,7 +34,7 @@ impl Direction {
     }
 
     /// The current request's, from its listener.
-    pub fn ask(host: &impl Connections) -> Self {
+    pub fn ask(host: &(impl Connections + ?Sized)) -> Self {
         match host.listener_direction() {
             ListenerDirection::Inbound => Self::Inbound,
             ListenerDirection::Outbound | ListenerDirection::Unspecified => Self::Outbound,

@@ -90,6 +90,21 @@ impl Plugin {
         })
     }
 
+    /// What the plugin does.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Its configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The proxy that it runs in.
+    pub const fn proxy(&self) -> &LocalProxy {
+        &self.proxy
+    }
+
     /// How often [`Self::on_tick`] wants to be called: as often as is reported, but clusters are
     /// looked at every few seconds whatever the reports.
     pub fn tick(&self) -> Duration {

@@ -103,13 +103,41 @@ impl ExtraMetric {
     }
 }
 
-/// The names of the TCP metrics behind [`PREFIX`]: a configuration may name them.
-const TCP: [&str; 4] = [
-    "tcp_connections_opened_total",
-    "tcp_connections_closed_total",
-    "tcp_sent_bytes_total",
-    "tcp_received_bytes_total",
-];
+/// A metric of a TCP connection, with the first 23 labels: a connection has neither a response code
+/// nor a gRPC status. All are counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpMetric {
+    /// Connections, as they become known.
+    ConnectionsOpenedTotal,
+    /// Connections that have ended.
+    ConnectionsClosedTotal,
+    /// Bytes of the application to the client.
+    SentBytesTotal,
+    /// Bytes of the application from the client.
+    ReceivedBytesTotal,
+}
+
+impl TcpMetric {
+    /// All of them, in the order in which they are recorded.
+    pub const ALL: [Self; 4] = [
+        Self::ConnectionsOpenedTotal,
+        Self::ConnectionsClosedTotal,
+        Self::SentBytesTotal,
+        Self::ReceivedBytesTotal,
+    ];
+    /// How many of the standard labels it has.
+    pub const LABELS: usize = 23;
+
+    /// The name behind [`PREFIX`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConnectionsOpenedTotal => "tcp_connections_opened_total",
+            Self::ConnectionsClosedTotal => "tcp_connections_closed_total",
+            Self::SentBytesTotal => "tcp_sent_bytes_total",
+            Self::ReceivedBytesTotal => "tcp_received_bytes_total",
+        }
+    }
+}
 
 /// The name of the gauge that shows the version, behind [`PREFIX`].
 pub const BUILD: &str = "build";
@@ -123,6 +151,6 @@ pub fn is_standard(name: &str) -> bool {
             .iter()
             .any(|metric| metric.name() == name)
         || ExtraMetric::ALL.iter().any(|metric| metric.name() == name)
-        || TCP.contains(&name)
+        || TcpMetric::ALL.iter().any(|metric| metric.name() == name)
         || name == BUILD
 }

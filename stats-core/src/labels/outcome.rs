@@ -1,7 +1,7 @@
 //! How a request ended, as the labels `request_protocol`, `response_code`, `response_flags` and
 //! `grpc_response_status` show it.
 
-/// The protocol of a request.
+/// The protocol of a request, or that a connection is no request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// HTTP of any version.
@@ -9,6 +9,8 @@ pub enum Protocol {
     Http,
     /// gRPC, by its content type.
     Grpc,
+    /// A TCP connection, whatever is spoken on it.
+    Tcp,
 }
 
 impl Protocol {
@@ -26,6 +28,7 @@ impl Protocol {
         match self {
             Self::Http => "http",
             Self::Grpc => "grpc",
+            Self::Tcp => "tcp",
         }
     }
 }

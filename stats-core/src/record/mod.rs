@@ -3,11 +3,13 @@
 //! What recurs is resolved once and kept as a number, so that the steady state neither allocates nor
 //! looks at a label. Behind the facts only two questions reach the host: make this series, and record.
 
+mod connections;
 pub mod evaluated;
 pub mod expressions;
 pub mod facts;
 mod label_sets;
 mod layout;
+mod messages;
 pub mod plan;
 pub mod tables;
 mod value_text;
@@ -15,14 +17,14 @@ mod value_text;
 #[cfg(test)]
 mod tests;
 
-use crate::host::{Expressions, MessageCounts, MetricKind, Metrics};
+use crate::host::{Expressions, MetricKind, Metrics, SeriesId};
 use crate::intern::seed::Seed;
 use crate::labels::Reporter;
-use crate::labels::metrics::{HttpMetric, MessageMetric};
+use crate::labels::metrics::HttpMetric;
 use crate::labels::outcome::{Outcome, Protocol};
 use crate::labels::visible::Visible;
-use crate::peer::unknown::UnknownReason;
 use crate::peer::workload::Workload;
+pub use connections::ConnectionCounts;
 use expressions::UserExpressions;
 use facts::{Facts, SeriesKey};
 use label_sets::{LabelSets, SetId};
@@ -121,51 +123,10 @@ impl Recorder {
                 PlannedValue::Http(HttpMetric::ResponseBytes) => Some(measures.response_bytes),
                 PlannedValue::FirstByte => measures.first_byte,
                 PlannedValue::Number(at) => self.expressions.number(at),
-                PlannedValue::Messages(_) => None,
+                PlannedValue::Messages(_) | PlannedValue::Tcp(_) => None,
             };
-            let (Some(series), Some(value)) = (series, value) else {
-                continue;
-            };
-            match metric.kind {
-                MetricKind::Counter => host.add(series, value),
-                MetricKind::Gauge => host.gauge_set(series, value),
-                MetricKind::Histogram => host.observe(series, value),
-            }
-        }
-    }
-
-    /// Records messages of a gRPC request, those since the last time. A count of zero is not recorded.
-    pub fn record_messages(
-        &mut self,
-        host: &mut dyn Metrics,
-        tables: &Tables,
-        facts: &Facts,
-        new: MessageCounts,
-    ) {
-        // Only what is known while the request is open; the status never is.
-        let facts = Facts {
-            operation: None,
-            reason: UnknownReason::None,
-            outcome: Outcome {
-                protocol: Protocol::Grpc,
-                ..Outcome::default()
-            },
-            ..*facts
-        };
-        let key = SeriesKey::new(&facts, &self.visible);
-        let set = match self.messages.sets.find(&key) {
-            Some(set) => set,
-            None => self.make_messages(host, tables, key),
-        };
-        let series = self.messages.sets.series(set);
-        for (metric, series) in self.fixed.plan.messages.iter().zip(series) {
-            let value = match metric.value {
-                PlannedValue::Messages(MessageMetric::RequestMessagesTotal) => new.request,
-                PlannedValue::Messages(MessageMetric::ResponseMessagesTotal) => new.response,
-                _ => 0,
-            };
-            if let (Some(series), 1..) = (series, value) {
-                host.add(series, value);
+            if let (Some(series), Some(value)) = (series, value) {
+                record_value(host, metric.kind, series, value);
             }
         }
     }
@@ -230,17 +191,6 @@ impl Recorder {
             tables,
         };
         self.at_end.make(host, &context, key, exceeded)
-    }
-
-    #[cold]
-    fn make_messages(&mut self, host: &mut dyn Metrics, tables: &Tables, key: SeriesKey) -> SetId {
-        let exceeded = self.at_end.sets.has_overflow();
-        let context = Context {
-            fixed: &self.fixed,
-            planned: &self.fixed.plan.messages,
-            tables,
-        };
-        self.messages.make(host, &context, key, exceeded).0
     }
 }
 
@@ -344,5 +294,19 @@ impl SeriesLayouts {
         let evaluated = context.tables.evaluated.get(other.evaluated);
         let layout = evaluated.and_then(|evaluated| self.known(evaluated.conditions));
         layout.is_some_and(|layout| layout.values(&texts) == *values)
+    }
+}
+
+#[inline]
+fn record_value(
+    host: &mut (impl Metrics + ?Sized),
+    kind: MetricKind,
+    series: SeriesId,
+    value: u64,
+) {
+    match kind {
+        MetricKind::Counter => host.add(series, value),
+        MetricKind::Gauge => host.gauge_set(series, value),
+        MetricKind::Histogram => host.observe(series, value),
     }
 }

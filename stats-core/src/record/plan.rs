@@ -12,15 +12,15 @@ use alloc::vec::Vec;
 use super::expressions::UserExpressions;
 use crate::config::{MetricOverride, MetricsConfig};
 use crate::host::{Expressions, MetricKind};
-use crate::labels::metrics::{ExtraMetric, HttpMetric, MessageMetric};
+use crate::labels::metrics::{ExtraMetric, HttpMetric, MessageMetric, TcpMetric};
 use crate::labels::table::origin;
 use crate::labels::visible::Visible;
 use crate::labels::{Label, Reporter, operation};
 use crate::peer::unknown::UnknownReason;
 
-/// Everything that is recorded with the labels of a request.
+/// Everything that is recorded with the labels of a request, or of a connection.
 pub struct Plan {
-    /// Recorded when a request has ended.
+    /// Recorded when a request has ended, or during a connection and at its end.
     pub at_end: Vec<PlannedMetric>,
     /// Recorded while a gRPC request is open, and when it has ended.
     pub messages: Vec<PlannedMetric>,
@@ -53,6 +53,8 @@ pub enum PlannedValue {
     Http(HttpMetric),
     /// Messages since the last report.
     Messages(MessageMetric),
+    /// Of a connection, what there was since the last report.
+    Tcp(TcpMetric),
     /// The time to the response's headers.
     FirstByte,
     /// The number that the expression at this position evaluates to.
@@ -83,46 +85,88 @@ pub enum Shown {
     UnknownReason,
 }
 
+impl PlannedMetric {
+    fn new(
+        config: &MetricsConfig,
+        name: &str,
+        kind: MetricKind,
+        value: PlannedValue,
+        standard_labels: usize,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            full_name: format!("{}_{name}", config.stat_prefix),
+            kind,
+            value,
+            standard_labels,
+        }
+    }
+}
+
 impl Plan {
-    /// What `config` plans, its expressions compiled. What does not parse is logged.
+    /// What `config` plans for requests, its expressions compiled. What does not parse is logged.
     pub fn compile(
         host: &mut dyn Expressions,
         config: &MetricsConfig,
         expressions: &mut UserExpressions,
     ) -> Self {
-        let prefix = &config.stat_prefix;
-        let metric = |name: &str, kind, value, standard_labels| PlannedMetric {
-            name: name.to_owned(),
-            full_name: format!("{prefix}_{name}"),
-            kind,
-            value,
-            standard_labels,
-        };
         let all = Label::ALL.len();
-        let mut at_end: Vec<_> = HttpMetric::ALL
-            .into_iter()
-            .map(|http| metric(http.name(), http.kind(), PlannedValue::Http(http), all))
-            .collect();
+        let standard = HttpMetric::ALL.into_iter().map(|http| {
+            PlannedMetric::new(
+                config,
+                http.name(),
+                http.kind(),
+                PlannedValue::Http(http),
+                all,
+            )
+        });
+        let mut at_end: Vec<_> = standard.collect();
         if config.extra.contains(&ExtraMetric::ResponseFirstByte) {
-            let name = ExtraMetric::ResponseFirstByte.name();
-            let kind = MetricKind::Histogram;
-            at_end.push(metric(name, kind, PlannedValue::FirstByte, all));
-        }
-        for definition in &config.definitions {
-            if let Some(value) = expressions.compile_number(host, &definition.value) {
-                let value = PlannedValue::Number(value);
-                at_end.push(metric(&definition.name, definition.kind, value, 0));
-            }
+            let (name, kind) = (ExtraMetric::ResponseFirstByte.name(), MetricKind::Histogram);
+            let value = PlannedValue::FirstByte;
+            at_end.push(PlannedMetric::new(config, name, kind, value, all));
         }
         let messages = MessageMetric::ALL.into_iter().map(|message| {
             let value = PlannedValue::Messages(message);
             let (kind, labels) = (MetricKind::Counter, MessageMetric::LABELS);
-            metric(message.name(), kind, value, labels)
+            PlannedMetric::new(config, message.name(), kind, value, labels)
         });
+        Self::with_users(host, config, expressions, at_end, messages.collect())
+    }
+
+    /// The same for TCP connections.
+    pub fn compile_tcp(
+        host: &mut dyn Expressions,
+        config: &MetricsConfig,
+        expressions: &mut UserExpressions,
+    ) -> Self {
+        let standard = TcpMetric::ALL.into_iter().map(|tcp| {
+            let value = PlannedValue::Tcp(tcp);
+            let (kind, labels) = (MetricKind::Counter, TcpMetric::LABELS);
+            PlannedMetric::new(config, tcp.name(), kind, value, labels)
+        });
+        Self::with_users(host, config, expressions, standard.collect(), Vec::new())
+    }
+
+    /// The standard metrics, and what the user adds to them and makes of them.
+    fn with_users(
+        host: &mut dyn Expressions,
+        config: &MetricsConfig,
+        expressions: &mut UserExpressions,
+        mut at_end: Vec<PlannedMetric>,
+        messages: Vec<PlannedMetric>,
+    ) -> Self {
+        for definition in &config.definitions {
+            if let Some(value) = expressions.compile_number(host, &definition.value) {
+                let (name, kind) = (&definition.name, definition.kind);
+                let value = PlannedValue::Number(value);
+                at_end.push(PlannedMetric::new(config, name, kind, value, 0));
+            }
+        }
         let overrides = overrides(host, &config.overrides, expressions);
         Self {
             at_end,
-            messages: messages.collect(),
+            messages,
             expressions: expressions.count(),
             overrides,
             allowed: config.allowed_labels.clone(),
@@ -157,14 +201,14 @@ impl Plan {
             .map(|label| (label.name(), Shown::Standard(label)))
             .collect();
         let mut added: Vec<(&str, Shown)> = Vec::new();
-        let at_end = !matches!(
+        let of_requests = matches!(
             metric.value,
-            PlannedValue::Number(_) | PlannedValue::Messages(_)
+            PlannedValue::Http(_) | PlannedValue::FirstByte
         );
-        if at_end && self.shows_operation {
+        if of_requests && self.shows_operation {
             added.push((operation::LABEL, Shown::Operation));
         }
-        if at_end && self.shows_reason {
+        if of_requests && self.shows_reason {
             added.push((UnknownReason::LABEL, Shown::UnknownReason));
         }
         let applies = |entry: &&Override| {

@@ -32,6 +32,8 @@ calls! {
     RemoveHeader "remove"
     FinishedRequest "finished request"
     OpenRequest "open request"
+    EndedConnection "ended connection"
+    OpenConnection "open connection"
     GrpcStatus "grpc status"
     GrpcMessages "grpc messages"
     ListenerDirection "listener direction"

@@ -3,6 +3,7 @@
 //! just what is implemented here.
 
 mod calls;
+mod facts;
 mod headers;
 mod metrics;
 
@@ -12,18 +13,20 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 pub use calls::{Call, CallCounts, CallLog};
+pub use facts::MemoryFacts;
+use facts::borrowed;
 pub use headers::HeaderList;
 pub use metrics::MemoryMetrics;
 
 use super::{
-    ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
-    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, ProxyClock, RequestFacts,
-    Requests, SeriesId, Value,
+    ClusterFacts, ConnectionFacts, Connections, End, ExpressionId, Expressions, FamilyId,
+    HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState,
+    ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value,
 };
 use crate::peer::principals::Principals;
 use crate::peer::workload::{FilterStateValues, Workload};
 
-/// A proxy with one request in it, which may happen as often as wanted.
+/// A proxy with one request or connection in it, which may happen as often as wanted.
 pub struct MemoryHost {
     /// The request's headers.
     pub request: HeaderList,
@@ -49,33 +52,6 @@ pub struct MemoryHost {
     pub time: Cell<u64>,
     /// The calls that it was asked.
     pub calls: CallLog,
-}
-
-/// What a [`MemoryHost`] knows of a request.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryFacts {
-    /// The response's status.
-    pub response_code: u32,
-    /// Envoy's response flags.
-    pub response_flags: u64,
-    /// The duration in nanoseconds.
-    pub duration: Option<u64>,
-    /// Bytes of the request, headers included.
-    pub request_bytes: u64,
-    /// Bytes of the response, headers included.
-    pub response_bytes: u64,
-    /// The cluster's name.
-    pub cluster: String,
-    /// The route's name.
-    pub route: String,
-    /// The downstream connection.
-    pub connection: Option<u64>,
-    /// The principals of the upstream connection.
-    pub upstream: Principals<Vec<u8>>,
-    /// The gRPC status.
-    pub grpc_status: Option<i32>,
-    /// The gRPC messages so far.
-    pub grpc_messages: Option<MessageCounts>,
 }
 
 /// The expressions of a [`MemoryHost`].
@@ -194,25 +170,18 @@ impl Requests for MemoryHost {
     }
 }
 
-impl MemoryFacts {
-    fn open(&self, principals: End) -> RequestFacts<'_> {
-        RequestFacts {
-            cluster: self.cluster.as_bytes(),
-            route: self.route.as_bytes(),
-            connection: self.connection,
-            upstream: match principals {
-                End::Upstream => borrowed(&self.upstream),
-                End::Downstream => Principals::default(),
-            },
-            ..RequestFacts::default()
+impl TcpConnections for MemoryHost {
+    fn ended_connection(&self, principals: End) -> ConnectionFacts<'_> {
+        self.count(Call::EndedConnection);
+        ConnectionFacts {
+            response_flags: self.facts.response_flags,
+            ..self.facts.connection(principals)
         }
     }
-}
 
-fn borrowed(principals: &Principals<Vec<u8>>) -> Principals<&[u8]> {
-    Principals {
-        peer: &principals.peer,
-        local: &principals.local,
+    fn open_connection(&self, principals: End) -> ConnectionFacts<'_> {
+        self.count(Call::OpenConnection);
+        self.facts.connection(principals)
     }
 }
 

@@ -1,0 +1,30 @@
+//! What is kept of a connection between its reports.
+
+use crate::host::ConnectionFacts;
+use crate::http::direction::Direction;
+use crate::record::ConnectionCounts;
+use crate::record::facts::Facts;
+
+/// The state of one connection. The default is that of one of which nothing has been reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connection {
+    /// Which way it was opened, once that is known.
+    pub(super) direction: Option<Direction>,
+    /// What was known when it was first reported: it stays in the series that it began in.
+    pub(super) opened: Option<Facts>,
+    /// Bytes to the client that have been reported.
+    pub(super) sent_bytes: u64,
+    /// Bytes from the client that have been reported.
+    pub(super) received_bytes: u64,
+}
+
+impl Connection {
+    /// The bytes that have not been reported.
+    pub(super) fn since(&self, known: &ConnectionFacts<'_>) -> ConnectionCounts {
+        ConnectionCounts {
+            sent_bytes: known.sent_bytes.saturating_sub(self.sent_bytes),
+            received_bytes: known.received_bytes.saturating_sub(self.received_bytes),
+            ..ConnectionCounts::default()
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a plugin is for the connections of one direction, and when it reports them.
+
+use super::connection::Connection;
+use super::gather::{ConnectionGatherer, outcome};
+use crate::config::Config;
+use crate::gather::clusters::Clusters;
+use crate::gather::peers::PeerFinder;
+use crate::host::{ConnectionFacts, End, Expressions, LocalProxy, TcpHost};
+use crate::http::direction::Direction;
+use crate::labels::operation::Operations;
+use crate::record::expressions::UserExpressions;
+use crate::record::facts::Facts;
+use crate::record::plan::Plan;
+use crate::record::tables::Tables;
+use crate::record::{ConnectionCounts, Recorder};
+
+/// The connections of one direction.
+pub struct ConnectionSide {
+    direction: Direction,
+    gatherer: ConnectionGatherer,
+    recorder: Recorder,
+    tables: Tables,
+}
+
+impl ConnectionSide {
+    /// The side of a plugin for one direction.
+    #[cold]
+    pub fn new(
+        host: &mut dyn Expressions,
+        config: &Config,
+        proxy: &LocalProxy,
+        direction: Direction,
+    ) -> Self {
+        let (metrics, seed, reporter) = (&config.metrics, proxy.seed, direction.reporter());
+        let mut expressions = UserExpressions::default();
+        let plan = Plan::compile_tcp(host, metrics, &mut expressions);
+        let (limit, zeroes) = (metrics.max_series, false);
+        let local = &proxy.workload;
+        let recorder = Recorder::new(plan, expressions, reporter, local, seed, limit, zeroes);
+        let visible = recorder.visible();
+        let (sources, cache_size) = (&config.peers.sources, config.peers.max_cache_size);
+        let finder = |end| PeerFinder::new(seed, end, sources, cache_size, false);
+        Self {
+            direction,
+            gatherer: ConnectionGatherer::new(direction, finder, Clusters::new(seed)),
+            recorder,
+            tables: Tables::new(seed, limit, reporter, visible, Operations::default()),
+        }
+    }
+
+    /// Reports a connection that is open, if all that labels show is known.
+    pub fn on_report(&mut self, host: &mut dyn TcpHost, connection: &mut Connection) {
+        let known = host.open_connection(self.direction.principals());
+        let first = connection.opened.is_none();
+        let facts = connection.opened.or_else(|| self.first(&*host, &known));
+        let Some(facts) = facts else {
+            return;
+        };
+        let new = ConnectionCounts {
+            opened: first,
+            ..connection.since(&known)
+        };
+        self.report(host, connection, &facts, new);
+    }
+
+    /// A connection has ended.
+    pub fn on_end(&mut self, host: &mut dyn TcpHost, connection: &mut Connection) {
+        let known = host.ended_connection(self.direction.principals());
+        let new = ConnectionCounts {
+            opened: connection.opened.is_none(),
+            closed: true,
+            ..connection.since(&known)
+        };
+        let facts = if let Some(opened) = connection.opened {
+            Facts {
+                outcome: outcome(&known),
+                ..opened
+            }
+        } else {
+            let tables = &mut self.tables;
+            let expressions = self.recorder.expressions();
+            Facts {
+                evaluated: expressions.evaluate(&*host, &mut tables.evaluated),
+                ..self.gatherer.facts(&*host, tables, &known)
+            }
+        };
+        self.report(host, connection, &facts, new);
+    }
+
+    /// Some time has passed.
+    pub fn tick(&mut self) {
+        self.gatherer.tick();
+    }
+
+    /// Gives back what the host holds.
+    pub fn release(&self, host: &mut dyn Expressions) {
+        self.recorder.release(host);
+    }
+
+    /// The facts of an open connection that has not been reported before; `None` where it has to wait:
+    /// its peer may still become known, or the certificate of the server, or the user's expressions can
+    /// only be evaluated at its end.
+    fn first(&mut self, host: &dyn TcpHost, known: &ConnectionFacts<'_>) -> Option<Facts> {
+        if !self.recorder.expressions().is_empty() {
+            return None;
+        }
+        if self.direction.has_peer(End::Upstream) && !known.reached_upstream {
+            return None;
+        }
+        let facts = self.gatherer.facts(host, &mut self.tables, known);
+        let may_open = self.recorder.knows_peers(&facts) || self.gatherer.has_heard(known);
+        may_open.then_some(facts)
+    }
+
+    /// Records what there is new of a connection.
+    fn report(
+        &mut self,
+        host: &mut dyn TcpHost,
+        connection: &mut Connection,
+        facts: &Facts,
+        new: ConnectionCounts,
+    ) {
+        connection.opened = Some(*facts);
+        connection.sent_bytes += new.sent_bytes;
+        connection.received_bytes += new.received_bytes;
+        if new != ConnectionCounts::default() {
+            self.recorder
+                .record_connection(host, &self.tables, facts, new);
+        }
+    }
+}
