@@ -19,6 +19,12 @@ pub const INBOUND_FUEL: u64 = 4_820;
 /// WebAssembly instructions for a steady outbound request.
 pub const OUTBOUND_FUEL: u64 = 5_460;
 
+/// Calls into the proxy for a TCP connection whose labels are known, whatever passes on it.
+pub const CONNECTION_CALLS: u64 = 12;
+/// Entries into the module for a TCP connection, other than for memory: it begins, it is one of TCP, it
+/// ends. None is for data.
+pub const CONNECTION_CALLBACKS: u64 = 3;
+
 /// The size of the module's file in bytes. A proxy compiles all of it before it starts.
 pub const MODULE_BYTES: u64 = 220_000;
 /// The same for a module with a std that came compiled, from rustup: that one cannot leave out

@@ -5,6 +5,7 @@
 //! Envoy enters a module. A callback that the module does not export is not entered, as in Envoy.
 
 mod attributes;
+mod connections;
 mod imports;
 mod memory;
 
@@ -175,11 +176,18 @@ impl Vm {
     /// # Errors
     /// Where the module traps, or does not count allocations.
     pub fn cost(&mut self, requests: u64, change: impl Fn(&mut Recorded, u64)) -> Result<Cost> {
+        self.cost_of(|vm| {
+            for number in 0..requests {
+                change(vm.proxy(), number);
+                vm.request()?;
+            }
+            Ok(())
+        })
+    }
+
+    fn cost_of(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<Cost> {
         let before = self.so_far()?;
-        for number in 0..requests {
-            change(self.proxy(), number);
-            self.request()?;
-        }
+        work(self)?;
         let after = self.so_far()?;
         Ok(Cost {
             fuel: after.fuel - before.fuel,

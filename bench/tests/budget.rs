@@ -85,6 +85,33 @@ fn the_module_makes_the_calls_of_the_core_and_no_others() {
 }
 
 #[test]
+fn a_connection_costs_little_whatever_passes_on_it() {
+    for scenario in [INBOUND, OUTBOUND] {
+        let mut vm = MODULE.start(&scenario).unwrap();
+        vm.connections(1).unwrap();
+        let cost = vm.connections(REQUESTS).unwrap();
+        let Cost {
+            calls,
+            callbacks,
+            allocations,
+            ..
+        } = cost;
+        keeps_within(scenario.name, calls.total(), budget::CONNECTION_CALLS);
+        keeps_within(scenario.name, callbacks, budget::CONNECTION_CALLBACKS);
+        keeps_within(scenario.name, allocations, budget::ALLOCATIONS);
+        assert_eq!(
+            calls.of(HostCall::Record),
+            4 * REQUESTS,
+            "{}: opened, closed and both kinds of bytes",
+            scenario.name
+        );
+        let labels = vm.last_defined();
+        assert!(labels.contains("request_protocol=.=tcp;"), "{labels}");
+        assert!(labels.contains("source_principal=.=spiffe://"), "{labels}");
+    }
+}
+
+#[test]
 fn what_is_measured_is_a_request_about_which_everything_is_known() {
     for scenario in [INBOUND, OUTBOUND, STATS_ALONE, EVERY_OPTION] {
         let vm = MODULE.start(&scenario).unwrap();
@@ -119,6 +146,7 @@ fn the_module_exports_what_it_needs_and_nothing_else() {
         "proxy_on_context_create",
         "proxy_on_log",
         "proxy_on_memory_allocate",
+        "proxy_on_new_connection",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
         "proxy_on_tick",

@@ -62,6 +62,14 @@ macro_rules! expression {
     };
 }
 
+/// The peer that Istio's native exchange leaves of the upstream connection of a TCP connection.
+pub const NATIVE_UPSTREAM_CONNECTION_PEER: &str = "upstream_filter_state\0upstream_peer";
+/// Where the upstream connection begins; absent before it is established.
+pub const UPSTREAM_LOCAL_ADDRESS: &str = "upstream\0local_address";
+/// What is asked about a TCP connection that has ended. Its sizes are those of the data alone.
+pub const CONNECTION: &str = "[response.flags, request.total_size, response.total_size, \
+    xds.cluster_name, xds.route_name]";
+
 /// How many elements all lists begin with.
 pub const COMMON: usize = 8;
 /// What is asked about an inbound request.

@@ -4,6 +4,8 @@
 //! what a finished request nearly always has. Where one fails, the attributes are asked for one by
 //! one, which costs more and tells what there is.
 
+pub mod connections;
+
 use std::cell::{Cell, OnceCell};
 
 use stats_core::host::{End, RequestFacts};
@@ -213,12 +215,12 @@ mod tests {
 
     /// A proxy that knows some attributes by path, and what it was asked.
     #[derive(Default)]
-    struct Proxy {
-        attributes: BTreeMap<&'static str, Vec<u8>>,
+    pub(super) struct Proxy {
+        pub(super) attributes: BTreeMap<&'static str, Vec<u8>>,
         /// What each expression evaluates to.
-        lists: BTreeMap<&'static str, Vec<u8>>,
-        created: RefCell<Vec<String>>,
-        deleted: RefCell<Vec<u32>>,
+        pub(super) lists: BTreeMap<&'static str, Vec<u8>>,
+        pub(super) created: RefCell<Vec<String>>,
+        pub(super) deleted: RefCell<Vec<u32>>,
         evaluated: Cell<usize>,
     }
 

@@ -1,9 +1,9 @@
 //! The core's host traits on a proxy: what each of its questions is in the words of the ABI.
 
 use stats_core::host::{
-    ClusterFacts, Connections, End, ExpressionId, Expressions, FamilyId, HeaderMap, Headers,
-    ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState, ProxyClock, RequestFacts,
-    Requests, SeriesId, Value, envoy,
+    ClusterFacts, ConnectionFacts, Connections, End, ExpressionId, Expressions, FamilyId,
+    HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState,
+    ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value, envoy,
 };
 use stats_core::labels::stat_name;
 use stats_core::peer::principals::Principals;
@@ -11,6 +11,7 @@ use stats_core::peer::workload::{FilterStateValues, Workload};
 
 use crate::abi::{MapType, MetricType, ProxyWasm};
 use crate::attributes as name;
+use crate::facts::connections::{self, ConnectionQuery};
 use crate::facts::{self, Attributes, FactQueries};
 use crate::{pairs, values};
 
@@ -18,6 +19,7 @@ use crate::{pairs, values};
 #[derive(Default)]
 pub struct PluginState {
     queries: FactQueries,
+    connections: ConnectionQuery,
     families: Vec<StatFamily>,
 }
 
@@ -32,6 +34,7 @@ impl PluginState {
     /// Gives back what the proxy holds.
     pub fn release(&self, proxy: &ProxyWasm) {
         self.queries.release(proxy);
+        self.connections.release(proxy);
     }
 }
 
@@ -41,6 +44,19 @@ pub struct Host<'a> {
     pub proxy: ProxyWasm,
     /// What is kept for the plugin.
     pub state: &'a mut PluginState,
+    /// Whether the current context is a TCP connection's, and no request's.
+    pub is_tcp: bool,
+}
+
+impl<'a> Host<'a> {
+    /// A proxy of which the current context is a request's, or the plugin's own.
+    pub const fn new(proxy: ProxyWasm, state: &'a mut PluginState) -> Self {
+        Self {
+            proxy,
+            state,
+            is_tcp: false,
+        }
+    }
 }
 
 impl Headers for Host<'_> {
@@ -94,6 +110,16 @@ impl Requests for Host<'_> {
     }
 }
 
+impl TcpConnections for Host<'_> {
+    fn ended_connection(&self, principals: End) -> ConnectionFacts<'_> {
+        self.state.connections.ended(&self.proxy, principals)
+    }
+
+    fn open_connection(&self, principals: End) -> ConnectionFacts<'_> {
+        connections::open(&self.proxy, principals)
+    }
+}
+
 impl Connections for Host<'_> {
     fn listener_direction(&self) -> ListenerDirection {
         match facts::number(&self.proxy, name::LISTENER_DIRECTION) {
@@ -121,10 +147,12 @@ impl PeerState for Host<'_> {
         self.proxy.attribute(published(end))
     }
 
-    /// The native filter's object arrives as pairs, in the order of the proxy's map.
+    /// The native filter's object arrives as pairs, in the order of the proxy's map. That for TCP is an
+    /// upstream filter, and leaves its object there.
     fn native_peer(&self, end: End) -> Option<FilterStateValues<'_>> {
         let map = self.proxy.attribute(match end {
             End::Downstream => name::NATIVE_DOWNSTREAM_PEER,
+            End::Upstream if self.is_tcp => name::NATIVE_UPSTREAM_CONNECTION_PEER,
             End::Upstream => name::NATIVE_UPSTREAM_PEER,
         })?;
         Some(Workload::FILTER_STATE.map(|field| {

@@ -10,8 +10,10 @@
 
 mod abi;
 mod attributes;
+mod connections;
 mod facts;
 mod host;
+mod loaded;
 mod logger;
 mod memory;
 mod pairs;
@@ -26,23 +28,21 @@ use stats_core::http::Plugin;
 use stats_core::http::request::Request;
 
 use abi::{BufferType, LogLevel, ProxyWasm};
+use connections::OpenConnections;
 use facts::Attributes;
 use host::{Host, PluginState};
+use loaded::Loaded;
 
 /// Go on with the headers.
 const CONTINUE: u32 = 0;
 
-/// What the module knows: the plugins by root context, and each request's state by its context.
+/// What the module knows: the plugins by root context, and the state of each request and connection by
+/// its context.
 struct Contexts {
     /// By root context, of which there are few.
     plugins: Vec<(u32, Option<Loaded>)>,
     requests: HashTable<OpenRequest>,
-}
-
-/// A plugin that is configured.
-struct Loaded {
-    plugin: Plugin,
-    state: PluginState,
+    connections: OpenConnections,
 }
 
 /// A request between its callbacks.
@@ -59,6 +59,7 @@ thread_local! {
         RefCell::new(Contexts {
             plugins: Vec::new(),
             requests: HashTable::new(),
+            connections: OpenConnections::new(),
         })
     };
 }
@@ -94,32 +95,44 @@ impl Contexts {
             .insert_unique(hash(context), request, |open| hash(open.context));
     }
 
-    /// Does something with an open request, its plugin and their host.
+    /// Does something with an open request, its plugin and their host. Gives back the proxy where the
+    /// context is no request's.
     #[inline]
     fn with_request(
         &mut self,
         context: u32,
         proxy: ProxyWasm,
         callback: impl FnOnce(&mut Plugin, &mut Host<'_>, &mut Request),
-    ) {
+    ) -> Option<ProxyWasm> {
         let open = self
             .requests
             .find_mut(hash(context), |open| open.context == context);
-        if let Some(open) = open
-            && let Some(Some(Loaded { plugin, state })) = of(&mut self.plugins, open.root)
-        {
-            callback(plugin, &mut Host { proxy, state }, &mut open.request);
+        let Some(open) = open else {
+            return Some(proxy);
+        };
+        if let Some(Some(Loaded { plugin, state, .. })) = of(&mut self.plugins, open.root) {
+            callback(plugin, &mut Host::new(proxy, state), &mut open.request);
         }
+        None
     }
 
-    /// A request has ended.
+    /// A request has ended; its plugin's root context, if it is one.
     #[inline]
-    fn end(&mut self, context: u32) {
+    fn end(&mut self, context: u32) -> Option<u32> {
         let open = self
             .requests
             .find_entry(hash(context), |open| open.context == context);
-        if let Ok(open) = open {
-            open.remove();
+        open.ok().map(|open| open.remove().0.root)
+    }
+
+    /// A connection has ended.
+    #[cold]
+    fn end_connection(&mut self, context: u32, proxy: ProxyWasm) {
+        if let Some(mut open) = self.connections.end(context)
+            && let Some(Some(loaded)) = of(&mut self.plugins, open.root)
+        {
+            let (tcp, mut host) = loaded.for_connections(proxy);
+            tcp.on_end(&mut host, &mut open.connection);
         }
     }
 
@@ -137,10 +150,7 @@ impl Contexts {
         let node = proxy.attribute(attributes::NODE).unwrap_or_default();
         let local = envoy::local_proxy(node, proxy.random());
         let mut state = PluginState::default();
-        let mut host = Host {
-            proxy,
-            state: &mut state,
-        };
+        let mut host = Host::new(proxy, &mut state);
         let plugin = roots::role(&root_id)
             .and_then(|role| Plugin::configure(&mut host, role, local, &configuration));
         let mut proxy = host.proxy;
@@ -149,11 +159,17 @@ impl Contexts {
                 proxy.share(&good, b"");
                 proxy.set_tick_period(plugin.tick());
                 proxy.share(&refused, b"");
-                if let Some(old) = slot.replace(Loaded { plugin, state }) {
+                let new = Loaded {
+                    plugin,
+                    tcp: None,
+                    state,
+                };
+                if let Some(old) = slot.replace(new) {
                     // What they know is the old plugin's.
                     for open in self.requests.iter_mut().filter(|open| open.root == root) {
                         open.request.forget_plugin();
                     }
+                    self.connections.forget_plugin(root);
                     old.release(proxy);
                 }
                 true
@@ -171,15 +187,21 @@ impl Contexts {
         }
     }
 
-    /// Reports open requests, and drops requests and plugins that are gone: the proxy does not tell of
-    /// them, since it would enter the module for each request once more.
+    /// Reports open requests and connections, and drops those and the plugins that are gone: the proxy
+    /// does not tell of them, since it would enter the module for each request once more.
     fn tick(&mut self, proxy: ProxyWasm, root: u32) {
-        let Self { plugins, requests } = self;
-        let Some(Some(Loaded { plugin, state })) = of(plugins, root) else {
+        let Self {
+            plugins,
+            requests,
+            connections,
+        } = self;
+        let Some(Some(loaded)) = of(plugins, root) else {
             return;
         };
-        let reports = plugin.on_tick();
-        let mut host = Host { proxy, state };
+        let reports = loaded.plugin.on_tick();
+        let proxy = connections.tick(proxy, loaded, root, reports);
+        let Loaded { plugin, state, .. } = loaded;
+        let mut host = Host::new(proxy, state);
         requests.retain(|open| {
             if open.root != root {
                 return true;
@@ -201,6 +223,7 @@ impl Contexts {
             let (gone, plugin) = plugins.swap_remove(gone);
             // The effective context is a root that is there: a gauge can be changed from it.
             proxy.set_context(root);
+            connections.end_all(gone);
             if let Some(mut plugin) = plugin {
                 for open in requests.iter_mut().filter(|open| open.root == gone) {
                     proxy = plugin.on_done(proxy, &mut open.request);
@@ -210,30 +233,6 @@ impl Contexts {
             requests.retain(|open| open.root != gone);
         }
         proxy.set_context(root);
-    }
-}
-
-impl Loaded {
-    /// A request of this plugin is gone.
-    fn on_done(&mut self, proxy: ProxyWasm, request: &mut Request) -> ProxyWasm {
-        let mut host = Host {
-            proxy,
-            state: &mut self.state,
-        };
-        self.plugin.on_done(&mut host, request);
-        host.proxy
-    }
-
-    /// Gives back what the proxy holds.
-    fn release(self, proxy: ProxyWasm) {
-        let Self { plugin, mut state } = self;
-        let mut host = Host {
-            proxy,
-            state: &mut state,
-        };
-        plugin.release(&mut host);
-        let proxy = host.proxy;
-        state.release(&proxy);
     }
 }
 
@@ -308,18 +307,35 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
     CONTINUE
 }
 
-/// The request has ended: of all its callbacks this is the last. To an access logger the proxy gives
-/// no context for each request, but the plugin's own.
+/// A TCP connection has begun: the context is no request's. Data passes without entering the module.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
+    Contexts::enter(|contexts, _| {
+        if let Some(root) = contexts.end(context) {
+            contexts.connections.begin(context, root);
+        }
+    });
+    CONTINUE
+}
+
+/// The request or the connection has ended: of all its callbacks this is the last. To an access logger
+/// the proxy gives no context for each request, but the plugin's own.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, proxy| {
-        if let Some(Some(Loaded { plugin, state })) = of(&mut contexts.plugins, context) {
-            plugin.on_log(&mut Host { proxy, state }, &mut Request::only_logged());
+        let Contexts { plugins, .. } = contexts;
+        if let Some(Some(Loaded { plugin, state, .. })) = of(plugins, context) {
+            plugin.on_log(&mut Host::new(proxy, state), &mut Request::only_logged());
             return;
         }
-        contexts.with_request(context, proxy, |plugin, host, request| {
+        let other = contexts.with_request(context, proxy, |plugin, host, request| {
             plugin.on_log(host, request);
         });
-        contexts.end(context);
+        match other {
+            Some(proxy) => contexts.end_connection(context, proxy),
+            None => {
+                contexts.end(context);
+            }
+        }
     });
 }

@@ -10,8 +10,10 @@ use crate::record::facts::Facts;
 pub struct Connection {
     /// Which way it was opened, once that is known.
     pub(super) direction: Option<Direction>,
+    /// Whether it is counted as opened.
+    pub(super) is_counted: bool,
     /// What was known when it was first reported: it stays in the series that it began in.
-    pub(super) opened: Option<Facts>,
+    pub(super) first: Option<Facts>,
     /// Bytes to the client that have been reported.
     pub(super) sent_bytes: u64,
     /// Bytes from the client that have been reported.
@@ -19,6 +21,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Forgets what belongs to the tables of a plugin that another one has replaced. What has been
+    /// reported of it stays reported.
+    pub fn forget_plugin(&mut self) {
+        self.first = None;
+    }
+
     /// The bytes that have not been reported.
     pub(super) fn since(&self, known: &ConnectionFacts<'_>) -> ConnectionCounts {
         ConnectionCounts {

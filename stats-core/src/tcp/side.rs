@@ -51,13 +51,12 @@ impl ConnectionSide {
     /// Reports a connection that is open, if all that labels show is known.
     pub fn on_report(&mut self, host: &mut dyn TcpHost, connection: &mut Connection) {
         let known = host.open_connection(self.direction.principals());
-        let first = connection.opened.is_none();
-        let facts = connection.opened.or_else(|| self.first(&*host, &known));
+        let facts = connection.first.or_else(|| self.first(&*host, &known));
         let Some(facts) = facts else {
             return;
         };
         let new = ConnectionCounts {
-            opened: first,
+            opened: !connection.is_counted,
             ..connection.since(&known)
         };
         self.report(host, connection, &facts, new);
@@ -67,14 +66,14 @@ impl ConnectionSide {
     pub fn on_end(&mut self, host: &mut dyn TcpHost, connection: &mut Connection) {
         let known = host.ended_connection(self.direction.principals());
         let new = ConnectionCounts {
-            opened: connection.opened.is_none(),
+            opened: !connection.is_counted,
             closed: true,
             ..connection.since(&known)
         };
-        let facts = if let Some(opened) = connection.opened {
+        let facts = if let Some(first) = connection.first {
             Facts {
                 outcome: outcome(&known),
-                ..opened
+                ..first
             }
         } else {
             let tables = &mut self.tables;
@@ -120,7 +119,8 @@ impl ConnectionSide {
         facts: &Facts,
         new: ConnectionCounts,
     ) {
-        connection.opened = Some(*facts);
+        connection.is_counted = true;
+        connection.first = Some(*facts);
         connection.sent_bytes += new.sent_bytes;
         connection.received_bytes += new.received_bytes;
         if new != ConnectionCounts::default() {

@@ -202,7 +202,7 @@ fn labels_of_the_users_own_are_evaluated_at_the_end() {
         "definitions": [{ "name": "mine", "value": "size", "type": "COUNTER" }]
     }"#;
     let mut fixture = Fixture::new(ListenerDirection::Inbound, configuration);
-    fixture.host.values = Vec::from([
+    fixture.host.expressions.values = Vec::from([
         ("destination.port", crate::host::Value::Int(5432)),
         ("size", crate::host::Value::Int(7)),
     ]);
@@ -217,7 +217,7 @@ fn labels_of_the_users_own_are_evaluated_at_the_end() {
     assert!(page.contains("istio_mine{port=\"5432\"} 7"), "{page}");
     drop(registry);
     fixture.plugin.release(&mut fixture.host);
-    assert_eq!(fixture.host.held_expressions(), 0);
+    assert_eq!(fixture.host.expressions.held(), 0);
 }
 
 #[test]

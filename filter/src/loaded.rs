@@ -1,0 +1,54 @@
+//! A plugin, and what the proxy holds for it. Which one a callback is for is decided in the crate's root.
+
+use stats_core::http::Plugin;
+use stats_core::http::request::Request;
+use stats_core::tcp::TcpPlugin;
+
+use crate::abi::ProxyWasm;
+use crate::host::{Host, PluginState};
+
+/// A plugin that is configured.
+pub struct Loaded {
+    /// What it is for all, and for HTTP.
+    pub plugin: Plugin,
+    /// Its part for TCP, from its first connection on.
+    pub tcp: Option<TcpPlugin>,
+    /// What the proxy holds for it.
+    pub state: PluginState,
+}
+
+impl Loaded {
+    /// The plugin's part for TCP, and its host: the current context is to be a connection's.
+    pub fn for_connections(&mut self, proxy: ProxyWasm) -> (&mut TcpPlugin, Host<'_>) {
+        let Self { plugin, tcp, state } = self;
+        let new = || TcpPlugin::new(plugin.role(), plugin.config(), plugin.proxy());
+        let host = Host {
+            is_tcp: true,
+            ..Host::new(proxy, state)
+        };
+        (tcp.get_or_insert_with(new), host)
+    }
+
+    /// A request of this plugin is gone.
+    pub fn on_done(&mut self, proxy: ProxyWasm, request: &mut Request) -> ProxyWasm {
+        let mut host = Host::new(proxy, &mut self.state);
+        self.plugin.on_done(&mut host, request);
+        host.proxy
+    }
+
+    /// Gives back what the proxy holds.
+    pub fn release(self, proxy: ProxyWasm) {
+        let Self {
+            plugin,
+            tcp,
+            mut state,
+        } = self;
+        let mut host = Host::new(proxy, &mut state);
+        plugin.release(&mut host);
+        if let Some(tcp) = tcp {
+            tcp.release(&mut host);
+        }
+        let proxy = host.proxy;
+        state.release(&proxy);
+    }
+}
