@@ -52,6 +52,11 @@ impl<'a> WasmPlugin<'a> {
         self.extension("envoy.extensions.filters.http.wasm.v3.Wasm")
     }
 
+    /// As an entry in a filter chain's `filters`.
+    pub fn network_filter(&self) -> Value {
+        self.extension("envoy.extensions.filters.network.wasm.v3.Wasm")
+    }
+
     /// As an entry in `access_log`.
     pub fn access_logger(&self) -> Value {
         self.extension("envoy.extensions.access_loggers.wasm.v3.WasmAccessLog")
@@ -92,6 +97,18 @@ pub fn http_connection_manager(stat_prefix: &str, routes: &Value, http_filters: 
             "codec_type": "AUTO",
             "route_config": routes,
             "http_filters": http_filters,
+        },
+    })
+}
+
+/// The network filter that sends on whatever comes.
+pub fn tcp_proxy(stat_prefix: &str, cluster: &str) -> Value {
+    json!({
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": stat_prefix,
+            "cluster": cluster,
         },
     })
 }

@@ -13,7 +13,7 @@
 //! # }
 //! ```
 //!
-//! Each piece also works alone: [`SidecarBuilder`] for one Envoy, [`App`], [`Client`], [`Page`], [`certs`].
+//! Each piece also works alone: [`SidecarBuilder`] for one Envoy, [`App`], [`TcpApp`], [`Client`], [`Page`], [`certs`].
 //! Every process, task and directory is removed when the value that started it is dropped.
 
 pub mod app;
@@ -29,6 +29,7 @@ pub mod mesh;
 pub mod node;
 pub mod page;
 pub mod sidecar;
+pub mod tcp_app;
 mod wait;
 
 pub use app::App;
@@ -40,4 +41,5 @@ pub use mesh::{Mesh, MeshBuilder};
 pub use node::ProxyNode;
 pub use page::Page;
 pub use sidecar::{Roles, Sidecar, SidecarBuilder, Upstream};
+pub use tcp_app::TcpApp;
 pub use wait::eventually;

@@ -10,7 +10,7 @@ use super::setup::{Roles, SidecarBuilder, Tls};
 use crate::envoy::ADMIN_SOCKET;
 use crate::envoy_config::{
     WasmPlugin, cluster, file_logger, http_connection_manager, istio_metadata, lb_endpoint, router,
-    socket_address, stats_config,
+    socket_address, stats_config, tcp_proxy,
 };
 use crate::{SidecarDirection, install};
 
@@ -98,6 +98,32 @@ fn traffic_listener(traffic: &TrafficListener) -> Result<Value> {
     let &TrafficListener {
         listener, sidecar, ..
     } = traffic;
+    let (filters, alpn): (_, &[&str]) = if sidecar.speaks_tcp {
+        (tcp_filters(listener, sidecar)?, &[])
+    } else {
+        (vec![http_manager(listener, sidecar)?], &["h2", "http/1.1"])
+    };
+    let mut filter_chain = json!({ "filters": filters });
+    if let (SidecarDirection::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
+        filter_chain["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "require_client_certificate": true,
+                "common_tls_context": tls_context(tls, alpn),
+            },
+        });
+    }
+    Ok(json!({
+        "name": listener,
+        "address": socket_address(sidecar.listen),
+        "traffic_direction": sidecar.direction.of_listener(),
+        "filter_chains": [filter_chain],
+    }))
+}
+
+/// The network filters of a listener for HTTP: one.
+fn http_manager(listener: &str, sidecar: &SidecarBuilder) -> Result<Value> {
     let routes = json!({
         "name": "traffic",
         "virtual_hosts": [{
@@ -129,23 +155,19 @@ fn traffic_listener(traffic: &TrafficListener) -> Result<Value> {
             "access_log_flush_interval": "0.05s",
         });
     }
-    let mut filter_chain = json!({ "filters": [manager] });
-    if let (SidecarDirection::Inbound, Some(tls)) = (sidecar.direction, &sidecar.tls) {
-        filter_chain["transport_socket"] = json!({
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-                "require_client_certificate": true,
-                "common_tls_context": tls_context(tls, &["h2", "http/1.1"]),
-            },
-        });
-    }
-    Ok(json!({
-        "name": listener,
-        "address": socket_address(sidecar.listen),
-        "traffic_direction": sidecar.direction.of_listener(),
-        "filter_chains": [filter_chain],
-    }))
+    Ok(manager)
+}
+
+/// The network filters of a listener for TCP: the module's, and the proxy behind them.
+fn tcp_filters(listener: &str, sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
+    let (module, config) = (install::module()?, &sidecar.module.plugin_config);
+    let plugin = |root_id: &&str| {
+        let name = filter_name(root_id);
+        WasmPlugin::new(&name, root_id, &module, config).network_filter()
+    };
+    let mut filters: Vec<Value> = sidecar.root_ids().iter().map(plugin).collect();
+    filters.push(tcp_proxy(listener, cluster_name(sidecar)));
+    Ok(filters)
 }
 
 /// As in a pod: a separate listener that serves one page of the admin endpoint.

@@ -15,6 +15,7 @@ use crate::{ProxyNode, SidecarDirection};
 #[must_use]
 pub struct SidecarBuilder {
     pub(super) direction: SidecarDirection,
+    pub(super) speaks_tcp: bool,
     pub(super) node: ProxyNode,
     pub(super) module: ModuleSetup,
     pub(super) http: HttpSetup,
@@ -108,6 +109,12 @@ impl SidecarBuilder {
             .iter()
             .flat_map(|name| [(*name).to_owned(), format!("{name}:9898")]);
         Self::new(SidecarDirection::Outbound, domains.collect())
+    }
+
+    /// Takes TCP connections instead of HTTP requests, and sends them on as they are. The module is a network filter.
+    pub fn tcp(mut self) -> Self {
+        self.speaks_tcp = true;
+        self
     }
 
     /// Whose sidecar it is.
@@ -281,6 +288,7 @@ impl SidecarBuilder {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             direction,
+            speaks_tcp: false,
             node: ProxyNode::podinfo(),
             module: ModuleSetup {
                 roles: Roles::Combined,
