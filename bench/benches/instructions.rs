@@ -21,12 +21,6 @@ mod counted {
         clippy::expect_used,
         reason = "without its subject there is nothing to count"
     )]
-    #![allow(
-        unused_qualifications,
-        reason = "the macros of gungraun qualify their own names"
-    )]
-
-    use std::hint::black_box;
 
     use bench::scenarios::{
         self, BY_AUTHORITY, Core, EVERY_OPTION, INBOUND, ONE_CACHED_PEER, OUTBOUND, STATS_ALONE,
@@ -114,7 +108,7 @@ mod counted {
     #[bench::handle(args = (Counter::default()), config = at_most(budget::HELD_HANDLE_INSTRUCTIONS))]
     fn held(counter: Counter) -> Counter {
         for _ in 0..CALLS {
-            black_box(&counter).inc();
+            std::hint::black_box(&counter).inc();
         }
         counter
     }
@@ -123,7 +117,7 @@ mod counted {
     #[bench::labels(args = (), setup = known_routes, config = at_most(budget::KNOWN_LABELS_INSTRUCTIONS))]
     fn known((family, paths): (Routes, Vec<String>)) -> (Routes, Vec<String>) {
         for call in 0..CALLS {
-            family.with(black_box(&route(&paths, call)), Counter::inc);
+            family.with(std::hint::black_box(&route(&paths, call)), Counter::inc);
         }
         (family, paths)
     }
@@ -132,7 +126,7 @@ mod counted {
     #[bench::labels(args = (), setup = routes, config = at_most(budget::NEW_LABELS_INSTRUCTIONS))]
     fn new((family, paths): (Routes, Vec<String>)) -> (Routes, Vec<String>) {
         for call in 0..CALLS {
-            family.with(black_box(&route(&paths, call)), Counter::inc);
+            family.with(std::hint::black_box(&route(&paths, call)), Counter::inc);
         }
         (family, paths)
     }
@@ -141,7 +135,7 @@ mod counted {
     #[bench::value(args = (Histogram::new(DEFAULT_BOUNDS)), config = at_most(budget::OBSERVE_INSTRUCTIONS))]
     fn observed(histogram: Histogram) -> Histogram {
         for call in 0..CALLS {
-            histogram.observe(black_box(f64::from(call) / 100.0));
+            histogram.observe(std::hint::black_box(f64::from(call) / 100.0));
         }
         histogram
     }

@@ -41,13 +41,6 @@ pub const TESTED_WITH: [Tool; 3] = [
     },
 ];
 
-/// Compiles libFuzzer.
-pub const CXX: Tool = Tool {
-    name: "a C++ compiler",
-    packages: &["g++"],
-    present: || succeeds(Command::new("c++").arg("--version")),
-};
-
 /// What a mesh on this machine starts or is made of.
 pub const MESH: [Tool; 5] = [
     REGISTRY,

@@ -3,13 +3,21 @@
 //! Not here: what is tried, see `fuzz/fuzz_targets`.
 
 use std::env::consts::ARCH;
+use std::process::Command;
 
 use anyhow::Result;
 
-use crate::apt::CXX;
+use crate::apt::Tool;
 use crate::cargo::cargo;
 use crate::paths;
-use crate::process::show;
+use crate::process::{show, succeeds};
+
+/// Compiles libFuzzer.
+const CXX: Tool = Tool {
+    name: "a C++ compiler",
+    packages: &["g++"],
+    present: || succeeds(Command::new("c++").arg("--version")),
+};
 
 /// What lets libFuzzer see which code ran.
 const COVERAGE: [&str; 7] = [
@@ -22,25 +30,30 @@ const COVERAGE: [&str; 7] = [
     "-Ccodegen-units=1",
 ];
 
-/// Tries so many pages, from the same start each time. What fails is left in `target/fuzz`.
+/// Tries so many pages, from the same start each time: with families that threads can share, and with
+/// those of a target without std. What fails is left in `target/fuzz`.
 pub fn run(runs: u32) -> Result<()> {
     CXX.ensure()?;
     let target = paths::root().join("target/fuzz");
-    let mut fuzz = cargo("run");
-    fuzz.args([
-        "--release",
-        "--locked",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-    ])
-    // A target of its own, so that build scripts are built without these flags.
-    .args(["--target", &format!("{ARCH}-unknown-linux-gnu")])
-    .arg("--target-dir")
-    .arg(&target)
-    .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"))
-    .args(["--bin", "exposition", "--"])
-    .args([&format!("-runs={runs}"), "-seed=1", "-max_len=4096"])
-    .args(["-verbosity=0", "-print_final_stats=1"])
-    .arg(format!("-artifact_prefix={}/", target.display()));
-    show(&mut fuzz)
+    for features in ["std", ""] {
+        let mut fuzz = cargo("run");
+        fuzz.args([
+            "--release",
+            "--locked",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+        ])
+        .args(["--no-default-features", "--features", features])
+        // A target of its own, so that build scripts are built without these flags.
+        .args(["--target", &format!("{ARCH}-unknown-linux-gnu")])
+        .arg("--target-dir")
+        .arg(&target)
+        .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"))
+        .args(["--bin", "exposition", "--"])
+        .args([&format!("-runs={runs}"), "-seed=1", "-max_len=4096"])
+        .args(["-verbosity=0", "-print_final_stats=1"])
+        .arg(format!("-artifact_prefix={}/", target.display()));
+        show(&mut fuzz)?;
+    }
+    Ok(())
 }

@@ -127,7 +127,7 @@ mod single {
     use core::cell::RefCell;
 
     use hashbrown::HashTable;
-    use hashbrown::hash_table::PageEntry;
+    use hashbrown::hash_table::Entry;
 
     use super::{Indexed, Joint};
 

@@ -12,6 +12,13 @@
 //! | `names`, `error` | what is refused, and why |
 //! | `format`, `exposition` | how the page is written |
 //! | `number`, `lock`, `instrument` | what the target and the features have |
+//!
+//! # What Istio's metrics use of it
+//!
+//! A host that keeps series itself uses it as it is: the host in memory does. Behind proxy-wasm, Envoy keeps the
+//! series, and its histograms have Envoy's bounds, which [`ENVOY_BOUNDS`] repeats for who reads them. A request
+//! there finds its series by interned numbers before any label is text, and its limit counts the label sets of all
+//! metrics together, so that neither [`Family`] nor its limit can stand there.
 
 mod builder;
 mod clock;
@@ -99,3 +106,8 @@ impl Metric {
         }
     }
 }
+
+/// Compiles what the crate's page shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
