@@ -17,3 +17,4 @@ mod fixture;
 mod labels;
 mod lifetime;
 mod one_vm;
+mod roles;
