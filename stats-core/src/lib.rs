@@ -91,4 +91,5 @@ pub mod peer;
 #[cfg(feature = "proxy")]
 pub mod record;
 pub mod registry;
+#[cfg(feature = "proxy")]
 pub mod tcp;
