@@ -575,10 +575,10 @@ fn requests_in_flight_come_back_to_zero_also_without_a_log() {
     plugin.on_log(&mut mock.host, &mut one);
     plugin.on_done(&mut mock.host, &mut one);
     plugin.on_done(&mut mock.host, &mut other);
-    // Refused before its headers got here: it never began.
+    // Answered before its headers got here: it was started, and never in flight.
     plugin.on_log(&mut mock.host, &mut Request::default());
     assert_eq!(value(&mock, "istio_requests_in_flight"), "0");
-    assert_eq!(value(&mock, "istio_requests_started_total"), "2");
+    assert_eq!(value(&mock, "istio_requests_started_total"), "3");
 }
 
 #[test]

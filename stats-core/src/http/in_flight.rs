@@ -59,6 +59,15 @@ impl InFlight {
         (defined.started.is_some() || defined.in_flight.is_some()).then_some(defined)
     }
 
+    /// A request has begun, of which this is the only callback: the proxy answered it before it came
+    /// this far.
+    #[cold]
+    pub fn begin_and_end(&self, host: &mut dyn Metrics) {
+        if let Some(started) = self.started {
+            host.add(started, 1);
+        }
+    }
+
     /// A request has begun.
     pub fn begin(&self, host: &mut impl Metrics) {
         if let Some(started) = self.started {

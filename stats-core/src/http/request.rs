@@ -21,6 +21,8 @@ pub struct Request {
     pub(super) began_at: Option<u64>,
     /// The time from its headers to the response's, in nanoseconds.
     pub(super) first_byte: Option<u64>,
+    /// Whether it is counted as started.
+    pub(super) started: bool,
     /// Whether it counts as in flight.
     pub(super) in_flight: bool,
     /// Whether there is nothing of it but its end: the plugin is an access logger.
@@ -44,6 +46,7 @@ impl Request {
             began_at: self.began_at,
             first_byte: self.first_byte,
             in_flight: self.in_flight,
+            started: self.started,
             only_logged: self.only_logged,
             ..Self::default()
         };

@@ -140,8 +140,17 @@ impl Side {
             return;
         };
         let Stats {
-            gatherer, recorder, ..
+            gatherer,
+            recorder,
+            in_flight,
+            ..
         } = stats;
+        if let Some(in_flight) = in_flight
+            && !request.started
+            && !request.only_logged
+        {
+            in_flight.begin_and_end(host);
+        }
         let expressions = recorder.expressions();
         let Some(facts) = gatherer.finished(&*host, tables, clusters, expressions, request) else {
             return;
@@ -249,6 +258,7 @@ impl Stats {
         }
         if let Some(in_flight) = &self.in_flight {
             in_flight.begin(host);
+            request.started = true;
             request.in_flight = true;
         }
     }

@@ -148,7 +148,7 @@ async fn requests_that_envoy_answers_itself_do_not_stay_in_flight() {
 
 /// For such a request Envoy calls the filters' log callback, but not their callback for request headers.
 #[tokio::test]
-async fn requests_that_envoy_refuses_to_read_make_no_negative_number() {
+async fn requests_that_envoy_refuses_to_read_are_started_and_make_no_negative_number() {
     let (_app, sidecar) = fixture::inbound(extra(), &[]).await;
     get(&sidecar, "/version").await;
 
@@ -160,6 +160,32 @@ async fn requests_that_envoy_refuses_to_read_make_no_negative_number() {
 
     let page = sidecar.page_after(4).await.unwrap();
     assert_eq!(in_flight(&page), 0);
+    assert_eq!(sum(&page, STARTED, &[]), sum(&page, REQUESTS, &[]));
+}
+
+/// A filter in front of the module answers: the module sees the request at its end alone.
+#[tokio::test]
+async fn requests_that_a_filter_before_it_answers_are_started_too() {
+    let abort = json!({
+        "name": "envoy.filters.http.fault",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+            "abort": { "http_status": 403, "percentage": { "numerator": 100 } },
+        },
+    });
+    let sidecar = SidecarBuilder::inbound().http_filter(abort);
+    let (app, sidecar) = fixture::start(sidecar, extra(), &[]).await;
+
+    for _ in 0..3 {
+        assert_eq!(get(&sidecar, "/version").await.status, 403);
+    }
+
+    let page = sidecar.page_after(3).await.unwrap();
+    assert!(app.requests().is_empty());
+    assert_eq!(
+        (in_flight(&page), sum(&page, STARTED, &[])),
+        (0, "3".to_owned())
+    );
 }
 
 #[tokio::test]
