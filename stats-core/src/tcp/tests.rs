@@ -179,6 +179,30 @@ fn a_connection_stays_in_its_series_but_for_how_it_ended() {
 }
 
 #[test]
+fn a_connection_outlives_its_plugin_and_is_opened_once() {
+    let mut fixture = Fixture::new(ListenerDirection::Outbound, "");
+    fixture.host.peers.endpoint = Some(ENDPOINT.to_vec());
+    fixture.bytes(8, 1);
+    fixture.report();
+    // The tables of the new plugin know nothing of what the old one has numbered.
+    let (config, _) = Config::parse(b"").expect("a configuration");
+    fixture.plugin = TcpPlugin::new(Role::Telemetry, &config, &LocalProxy::default());
+    fixture.connection.forget_plugin();
+    fixture.bytes(9, 4);
+    fixture.end();
+    assert_eq!(fixture.sums(), [1, 1, 4, 9]);
+    let closed = fixture.samples(TcpMetric::ConnectionsClosedTotal);
+    let closed: Vec<_> = closed.iter().filter(|(_, value)| *value > 0).collect();
+    let [(series, 1)] = &*closed else {
+        panic!("{closed:?}")
+    };
+    assert!(
+        series.contains("destination_workload=\"ledger\""),
+        "{series}"
+    );
+}
+
+#[test]
 fn the_service_is_the_clusters() {
     let mut fixture = Fixture::new(ListenerDirection::Outbound, "");
     fixture.host.facts.cluster = "PassthroughCluster".into();
