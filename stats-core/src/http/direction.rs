@@ -3,6 +3,7 @@
 use crate::config::{Config, DirectionSetting, ReporterSetting};
 use crate::host::{Connections, End, ListenerDirection};
 use crate::labels::Reporter;
+use crate::peer::PeerId;
 
 /// The direction of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,19 @@ impl Direction {
         match end {
             End::Downstream => matches!(self, Self::Inbound | Self::Waypoint),
             End::Upstream => matches!(self, Self::Outbound | Self::Waypoint),
+        }
+    }
+
+    /// The peer and the upstream of what goes this way, each as `find` knows the peer at that end.
+    #[inline]
+    pub fn peers(
+        self,
+        mut find: impl FnMut(End) -> Option<PeerId>,
+    ) -> (Option<PeerId>, Option<PeerId>) {
+        match self {
+            Self::Inbound => (find(End::Downstream), None),
+            Self::Outbound => (find(End::Upstream), None),
+            Self::Waypoint => (find(End::Downstream), find(End::Upstream)),
         }
     }
 

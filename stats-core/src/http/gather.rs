@@ -139,18 +139,13 @@ impl Gatherer {
         request: &Request,
         baggage: impl Fn() -> Option<&'a [u8]>,
     ) -> Facts {
-        let mut find = |end: End| {
+        let (peer, upstream) = self.direction.peers(|end| {
             let finder = match end {
                 End::Downstream => &mut self.downstream,
                 End::Upstream => &mut self.upstream,
             };
             finder.find(host, &mut tables.peers, request.exchanged(end), &baggage)
-        };
-        let (peer, upstream) = match self.direction {
-            Direction::Inbound => (find(End::Downstream), None),
-            Direction::Outbound => (find(End::Upstream), None),
-            Direction::Waypoint => (find(End::Downstream), find(End::Upstream)),
-        };
+        });
         Facts {
             peer,
             upstream,

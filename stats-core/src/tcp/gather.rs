@@ -48,14 +48,7 @@ impl ConnectionGatherer {
         tables: &mut Tables,
         known: &ConnectionFacts<'_>,
     ) -> Facts {
-        let (peer, upstream) = match self.direction {
-            Direction::Inbound => (self.peer(host, tables, End::Downstream), None),
-            Direction::Outbound => (self.peer(host, tables, End::Upstream), None),
-            Direction::Waypoint => (
-                self.peer(host, tables, End::Downstream),
-                self.peer(host, tables, End::Upstream),
-            ),
-        };
+        let (peer, upstream) = self.direction.peers(|end| self.peer(host, tables, end));
         Facts {
             peer,
             upstream,
