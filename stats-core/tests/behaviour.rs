@@ -178,10 +178,10 @@ fn beyond_max_series_requests_are_counted_in_the_overflow_and_one_line_says_so()
         mock.send(&mut plugin);
     }
     let by_host = expected(&[
+        ("overflow", 17),
         ("host-0", 1),
         ("host-1", 1),
         ("host-2", 1),
-        ("overflow", 17),
     ]);
     assert_eq!(counts(&mock, "destination_service"), by_host);
     assert_eq!(mock::logged().len(), 1);
@@ -190,7 +190,7 @@ fn beyond_max_series_requests_are_counted_in_the_overflow_and_one_line_says_so()
     mock.request.set(":authority", "host-1");
     mock.send(&mut plugin);
     assert_eq!(
-        counts(&mock, "destination_service")[1],
+        counts(&mock, "destination_service")[2],
         ("host-1".to_owned(), 2)
     );
 }

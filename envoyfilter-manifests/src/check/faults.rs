@@ -145,8 +145,12 @@ impl Expectations {
 
     fn series_limit(&self, page: &ScrapedPage) -> Option<Finding> {
         let requests = self.requests();
-        let series = page.of(&requests).count();
-        let overflow = |sample: &ScrapedSample| sample.label("source_workload") == OVERFLOW;
+        // The one label that says so for every reporter.
+        let overflow = |sample: &ScrapedSample| sample.label("destination_service") == OVERFLOW;
+        let series = page
+            .of(&requests)
+            .filter(|sample| !overflow(sample))
+            .count();
         let (lost, all) = self.count(page, |_| true, overflow);
         let remedy = "Find the label with too many values, usually one of your own dimensions or destination_service: \
                       topk(5, count by (destination_service) (istio_requests_total)). Remove it (tags_to_remove), turn off \
@@ -155,8 +159,8 @@ impl Expectations {
             return Some(Finding::new(
                 Fault::SeriesOverLimit,
                 format!(
-                    "The module reached its limit of series: {lost} of {all} requests are counted without labels \
-                     (all of them are \"{OVERFLOW}\")."
+                    "The module reached its limit of series: {lost} of {all} requests are counted without \
+                     their caller and service (these labels are \"{OVERFLOW}\")."
                 ),
                 remedy,
             ));
@@ -166,7 +170,7 @@ impl Expectations {
             Finding::new(
                 Fault::SeriesNearLimit,
                 format!(
-                    "{series} of at most {} label sets are in use. What comes beyond is counted without labels.",
+                    "{series} of at most {} label sets are in use. What comes beyond is counted without caller and service.",
                     self.max_series
                 ),
                 remedy,

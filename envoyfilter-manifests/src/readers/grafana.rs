@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 use stats_core::labels::Label::{
-    self, DestinationServiceName, ResponseCode, ResponseFlags, SourceWorkload,
+    self, DestinationService, DestinationServiceName, ResponseCode, ResponseFlags, SourceWorkload,
     SourceWorkloadNamespace,
 };
 use stats_core::labels::metrics::HttpMetric;
@@ -87,7 +87,8 @@ fn trust(queries: &Queries) -> [Panel; 2] {
     let unknown = Selection::served()
         .to_workload("$namespace", "$workload")
         .and(SourceWorkload.name(), "=", UNKNOWN);
-    let overflow = Selection::default().and(SourceWorkload.name(), "=", OVERFLOW);
+    // The one label that says so for every reporter.
+    let overflow = Selection::default().and(DestinationService.name(), "=", OVERFLOW);
     let series = queries.name(HttpMetric::RequestsTotal);
     [
         Panel::new("Trust: requests without a known caller", "reqps")

@@ -186,7 +186,7 @@ async fn series_near_the_limit_and_beyond_it_are_found() {
     let findings = check(&proxy.metrics.to_string(), &flags).await;
     let problem = problem(&findings, "series-over-limit");
     assert!(
-        problem.contains(" of 14 requests are counted without labels"),
+        problem.contains(" of 14 requests are counted without their caller"),
         "{problem}"
     );
 }

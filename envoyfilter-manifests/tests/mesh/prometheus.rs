@@ -27,8 +27,30 @@ const BUCKETS: &str = "istio_request_duration_milliseconds_bucket";
 #[tokio::test]
 async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
     let mesh = Mesh::builder().start().await.unwrap();
+    let (prometheus, p99) = observed(&mesh).await;
+    the_canary_fails(&prometheus, p99).await;
+    the_autoscaler_sees_the_rate(&prometheus).await;
+    the_rules_record_the_same(&prometheus, p99).await;
+    the_dashboard_has_data(&prometheus).await;
+}
+
+/// A failure is one although its label set came too late for a series of its own.
+#[tokio::test]
+async fn beyond_the_limit_of_series_the_canary_sees_the_same() {
+    let config = json!({ "max_series": 1 });
+    let mesh = Mesh::builder().both(|sidecar| sidecar.plugin_config(config.clone()));
+    let mesh = mesh.start().await.unwrap();
+    let (prometheus, p99) = observed(&mesh).await;
+    let beyond = format!("sum({REQUESTS}{{source_workload=\"overflow\",response_code=\"503\"}})");
+    let failed = prometheus.number(&beyond).await;
+    assert_eq!(failed.to_string(), (FAILED + 1).to_string());
+    the_canary_fails(&prometheus, p99).await;
+}
+
+/// Prometheus when it has seen the traffic, and the 99th percentile of its duration.
+async fn observed(mesh: &Mesh) -> (Prometheus, f64) {
     // One of each, so that every series is there from the first scrape on: rates then see all that follows.
-    traffic(&mesh, 1, 1, 1).await;
+    traffic(mesh, 1, 1, 1).await;
     let before = mesh.inbound.page_after(3).await.unwrap();
     mesh.outbound.page_after(3).await.unwrap();
     let targets = [mesh.inbound.metrics, mesh.outbound.metrics];
@@ -42,7 +64,7 @@ async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
     let scrapes = format!("min(count_over_time({REQUESTS}[1m]))");
     prometheus.at_least(&scrapes, 40.0).await;
 
-    traffic(&mesh, GOOD, FAILED, SLOW).await;
+    traffic(mesh, GOOD, FAILED, SLOW).await;
     let after = mesh.inbound.page_after(203).await.unwrap();
     let requests = format!("sum({REQUESTS}{{reporter=\"destination\"}})");
     prometheus.at_least(&requests, 203.0).await;
@@ -53,13 +75,7 @@ async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
     let now = prometheus.number("time()").await;
     let recorded = "min(timestamp(workload:istio_request_duration_milliseconds:p99_1m))";
     prometheus.at_least(recorded, now).await;
-    let prometheus = prometheus.frozen().await;
-
-    let p99 = p99(&before, &after);
-    the_canary_fails(&prometheus, p99).await;
-    the_autoscaler_sees_the_rate(&prometheus).await;
-    the_rules_record_the_same(&prometheus, p99).await;
-    the_dashboard_has_data(&prometheus).await;
+    (prometheus.frozen().await, p99(&before, &after))
 }
 
 /// With its own templates and limits: too many requests fail, and too many are slow.

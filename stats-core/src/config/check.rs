@@ -5,11 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Config, ConfigError, Definition, MetricsConfig};
+use super::{Config, ConfigError, Definition, MAX_CONDITIONS, MetricsConfig};
 use crate::labels::{LABELS, metrics};
-
-/// The most conditions that a configuration can have: which hold is one bit each.
-const MAX_CONDITIONS: usize = 64;
 
 /// Labels that Kiali or Flagger query: without one of them, they show nothing, and no error.
 const QUERIED: [&str; 13] = [
@@ -34,6 +31,7 @@ impl Config {
     /// # Errors
     /// Where there are too many conditions.
     pub(super) fn check(&mut self, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+        self.clamp(warnings);
         let metrics = &mut self.metrics;
         let conditions = metrics
             .overrides

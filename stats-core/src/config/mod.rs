@@ -1,9 +1,10 @@
 //! The plugin's configuration: what can be configured, with its defaults. How it is parsed from JSON is
-//! in [`parse`], what only shows when all fields are there in [`check`], and the values themselves
-//! come from [`reader`].
+//! in [`parse`], what only shows when all fields are there in [`check`], what is more than a proxy can
+//! bear in [`limits`], and the values themselves come from [`reader`].
 
 mod check;
 mod json;
+mod limits;
 mod parse;
 mod reader;
 
@@ -174,10 +175,13 @@ impl Default for MetricsConfig {
             allowed_labels: None,
             zero_initialize: false,
             peer_unknown_reason: false,
-            max_series: 10_000,
+            max_series: 1_000,
         }
     }
 }
+
+/// The most conditions that a configuration can have: which hold is one bit each.
+pub const MAX_CONDITIONS: usize = 64;
 
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

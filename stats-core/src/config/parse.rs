@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::limits::{self, MAX_BYTES};
 use super::reader::{JsonField, JsonFields};
 use super::{
     Config, ConfigError, Definition, DirectionSetting, MetricOverride, MetricsConfig, PeerConfig,
@@ -30,6 +31,12 @@ impl Config {
         let mut config = Self::default();
         if json.trim_ascii().is_empty() {
             return Ok((config, Vec::new()));
+        }
+        if json.len() > MAX_BYTES {
+            return Err(ConfigError {
+                path: "$".to_owned(),
+                problem: format!("{} bytes, at most {MAX_BYTES}", json.len()),
+            });
         }
         let root = serde_json::from_slice(json).map_err(|error| ConfigError {
             path: "$".to_owned(),
@@ -56,6 +63,7 @@ impl Config {
         }
         fields.warn_of_the_rest(&mut warnings);
         config.check(&mut warnings)?;
+        limits::bound(&mut warnings);
         Ok((config, warnings))
     }
 }

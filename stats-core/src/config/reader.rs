@@ -10,6 +10,9 @@ use super::ConfigError;
 use super::json::{self, Json};
 use crate::labels::operation::Operations;
 
+/// The most bytes of a metric's or a label's name.
+const MAX_NAME_BYTES: usize = 200;
+
 /// The fields of an object that have not been taken yet.
 pub struct JsonFields {
     path: String,
@@ -49,7 +52,7 @@ impl JsonFields {
     /// Warns of the fields that are left.
     pub fn warn_of_the_rest(self, warnings: &mut Vec<String>) {
         for (name, _) in self.fields {
-            let path = &self.path;
+            let (path, name) = (&self.path, name.escape_debug());
             warnings.push(format!(
                 "configuration at {path}.{name}: no such field, ignored"
             ));
@@ -102,8 +105,8 @@ impl JsonField {
     /// What can be a metric's or a label's name.
     pub fn name(self) -> Result<String, ConfigError> {
         match &self.value {
-            Json::Text(text) if is_name(text) => Ok(text.clone()),
-            _ => Err(self.mismatch("letters, digits and _, no digit first")),
+            Json::Text(text) if is_name(text) && text.len() <= MAX_NAME_BYTES => Ok(text.clone()),
+            _ => Err(self.mismatch("letters, digits and _, no digit first, at most 200")),
         }
     }
 
@@ -198,7 +201,7 @@ impl JsonField {
         let JsonFields { path, fields } = self.object()?;
         let mut dimensions = Vec::new();
         for (label, value) in fields {
-            let path = format!("{path}[{label:?}]");
+            let path = format!("{path}[{}]", quoted(&label));
             let name = Self {
                 path: path.clone(),
                 value: Json::Text(label),

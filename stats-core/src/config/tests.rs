@@ -19,6 +19,75 @@ fn nothing_and_an_empty_object_are_the_defaults() {
 }
 
 #[test]
+fn numbers_that_a_proxy_cannot_bear_are_less_and_one_line_says_so() {
+    for (json, field, most) in [
+        (r#"{"max_series": 1000000000}"#, "max_series", "16384"),
+        (r#"{"max_series": "4294967295"}"#, "max_series", "16384"),
+        (
+            r#"{"max_peer_cache_size": 1000000}"#,
+            "max_peer_cache_size",
+            "8192",
+        ),
+    ] {
+        let (_, warnings) = parse(json).expect("a configuration");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let expected = format!("configuration at $.{field}: ");
+        assert!(warnings[0].starts_with(&expected), "{warnings:?}");
+        assert!(
+            warnings[0].ends_with(&format!("it is {most}")),
+            "{warnings:?}"
+        );
+    }
+    let (config, warnings) = parse(r#"{"max_series": 0}"#).expect("a configuration");
+    assert_eq!((config.metrics.max_series, warnings.len()), (0, 1));
+}
+
+/// Every value of a client's may be as long as can be, and that of each expression too.
+#[test]
+fn the_more_labels_are_added_the_fewer_label_sets_there_may_be() {
+    let most = |labels: usize| {
+        let labels: Vec<_> = (0..labels).map(|n| format!(r#""l{n}": "x""#)).collect();
+        let dimensions = labels.join(",");
+        let json = format!(
+            r#"{{"max_series": 1000000, "metrics": [{{"dimensions": {{{dimensions}}}}}]}}"#
+        );
+        parse(&json).expect("a configuration").0.metrics.max_series
+    };
+    assert_eq!(
+        [most(0), most(16), most(1_000), most(2_000)],
+        [16_384, 8_192, 258, 258]
+    );
+}
+
+#[test]
+fn of_many_warnings_there_are_a_few_and_a_count() {
+    let fields = |count: usize| {
+        let fields: Vec<_> = (0..count).map(|n| format!(r#""field{n}": 1"#)).collect();
+        parse(&format!("{{{}}}", fields.join(",")))
+            .expect("a configuration")
+            .1
+    };
+    assert_eq!(fields(8).len(), 8);
+    let warnings = fields(2_000);
+    assert_eq!(warnings.len(), 9);
+    assert_eq!(warnings[8], "configuration: 1992 more warnings");
+    let long = format!(r#"{{"a\nb{}": 1}}"#, "x".repeat(10_000));
+    let (_, warnings) = parse(&long).expect("a configuration");
+    assert!(
+        warnings[0].starts_with("configuration at $.a\\nbxxx"),
+        "{warnings:?}"
+    );
+    assert!(warnings[0].len() <= 512);
+}
+
+#[test]
+fn a_configuration_larger_than_any_is_refused_before_it_is_read() {
+    let large = format!(r#"{{"a": "{}"}}"#, "x".repeat(limits::MAX_BYTES));
+    let error = parse(&large).expect_err("too large");
+    assert!(error.contains("bytes, at most 1048576"), "{error}");
+}
+
+#[test]
 fn every_field_is_read() {
     let json = r#"{
         "direction": "inbound",
@@ -136,7 +205,7 @@ fn an_error_says_where_what_and_what_instead() {
         ),
         (
             r#"{"metrics": [{"dimensions": {"a b": "1"}}]}"#,
-            r#"$.metrics[0].dimensions["a b"]: found "a b", wants letters, digits and _, no digit first"#,
+            r#"$.metrics[0].dimensions["a b"]: found "a b", wants letters, digits and _, no digit first, at most 200"#,
         ),
         (
             r#"{"metrics": [{"dimensions": {"a": 1}}]}"#,

@@ -59,8 +59,8 @@ impl Gatherer {
         self.upstream.tick();
     }
 
-    /// The facts of a request that has ended; `None` where an access logger was told of something else
-    /// than a request.
+    /// The facts of a request that has ended; `None` where nothing of it is recorded, or where an access
+    /// logger was told of something else than a request.
     #[inline]
     pub fn finished(
         &mut self,
@@ -72,6 +72,10 @@ impl Gatherer {
     ) -> Option<Facts> {
         let known = host.finished_request(self.direction.principals());
         if request.only_logged && known.response_code == 0 && is_connection(host) {
+            return None;
+        }
+        let evaluated = expressions.evaluate(host, &mut tables.evaluated);
+        if expressions.drops_request() && !request.messages.has_begun() {
             return None;
         }
         let protocol = protocol(host);
@@ -86,7 +90,7 @@ impl Gatherer {
         let facts = Facts {
             service,
             principals: self.principals(host, tables, &known),
-            evaluated: expressions.evaluate(host, &mut tables.evaluated),
+            evaluated,
             operation,
             outcome: Outcome {
                 protocol,

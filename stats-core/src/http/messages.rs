@@ -23,6 +23,12 @@ impl OpenMessages {
         }
     }
 
+    /// Whether anything has been reported.
+    #[inline]
+    pub fn has_begun(&self) -> bool {
+        self.reported != MessageCounts::default()
+    }
+
     /// Reports the messages of a request that is still open, if all that labels show is known.
     pub fn report_open(
         &mut self,
@@ -62,9 +68,8 @@ impl OpenMessages {
         let Some((now, new)) = self.new_messages(facts) else {
             return;
         };
-        let is_first = self.reported == MessageCounts::default();
         let evaluated = match self.evaluated {
-            Some(evaluated) if !is_first => evaluated,
+            Some(evaluated) if self.has_begun() => evaluated,
             _ => facts.evaluated,
         };
         let facts = Facts {

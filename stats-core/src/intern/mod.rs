@@ -70,6 +70,9 @@ pub struct Interner<T> {
     last: u32,
 }
 
+/// Room for [parts](Interner::part), beyond the limit.
+const PARTS: usize = 256;
+
 impl<T: Default + Hash> Interner<T> {
     /// An interner with the default content, and room for `limit` more.
     pub fn new(seed: Seed, limit: usize) -> Self {
@@ -110,9 +113,31 @@ impl<T: Default + Hash> Interner<T> {
         }
     }
 
-    /// The content of a number; `None` for [`Id::NO_ROOM`].
+    /// The content of a number; `None` for [`Id::NO_ROOM`] and for a [part](Self::part).
     #[inline]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
+        self.at(id.0).filter(|_| (id.0 as usize) < self.limit)
+    }
+
+    /// The number of what is kept of a content for which there is no room: less than the whole, so that
+    /// there are few of them. [`Id::NO_ROOM`] where there are too many all the same.
+    #[cold]
+    pub fn part(&mut self, part: T) -> Id<T>
+    where
+        T: PartialEq,
+    {
+        let hash = self.seed.hash(&part);
+        let contents = &self.contents;
+        let is = |at: u32| contents.get(at as usize) == Some(&part);
+        match self.index.find(hash, is) {
+            Some(at) => Id::new(at),
+            None if contents.len() >= self.limit.saturating_add(PARTS) => Id::NO_ROOM,
+            None => self.add(hash, part),
+        }
+    }
+
+    /// The content of a number, or the part that is kept of it.
+    pub fn get_part(&self, id: Id<T>) -> Option<&T> {
         self.at(id.0)
     }
 
@@ -179,6 +204,23 @@ mod tests {
         assert_eq!(id(&mut interner, "b"), Id::NO_ROOM);
         assert_eq!(id(&mut interner, "a"), a);
         assert_eq!(interner.get(Id::NO_ROOM), None);
+    }
+
+    #[test]
+    fn of_what_finds_no_room_a_part_is_kept_and_parts_are_bounded() {
+        let mut interner = interner(1);
+        let a = id(&mut interner, "a");
+        assert_eq!(id(&mut interner, "long"), Id::NO_ROOM);
+        let part = interner.part("l".to_owned());
+        assert_eq!(interner.part("l".to_owned()), part);
+        assert_eq!(interner.get(part), None, "it is not the whole");
+        assert_eq!(interner.get_part(part), Some(&"l".to_owned()));
+        assert_eq!(interner.get_part(a), interner.get(a));
+        let parts: BTreeSet<_> = (0..2 * PARTS)
+            .map(|n| interner.part(n.to_string()).0)
+            .collect();
+        assert_eq!(parts.len(), PARTS, "and NO_ROOM is one of them");
+        assert!(parts.contains(&Id::<String>::NO_ROOM.0));
     }
 
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -8,6 +8,9 @@ use alloc::vec::Vec;
 /// The label's name.
 pub const LABEL: &str = "request_operation";
 
+/// Each request is compared with them one by one.
+const MAX_TEMPLATES: usize = 1_000;
+
 /// Templates in their order: the first that fits names the operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operations(Vec<Template>);
@@ -62,8 +65,8 @@ impl Operations {
         {
             return Err("** only as the last segment");
         }
-        if self.0.len() >= usize::from(u16::MAX) {
-            return Err("at most 65,535 templates");
+        if self.0.len() >= MAX_TEMPLATES {
+            return Err("at most 1,000 templates");
         }
         self.0.push(Template {
             text: template.to_owned(),

@@ -51,10 +51,11 @@ pub fn build(version: &str, metric: &str) -> String {
     name
 }
 
-/// The `stats_tags` rules for the labels of [`build`].
+/// The `stats_tags` rules for the labels of [`build`]. Each begins where the name does: one that is found
+/// anywhere, as Istio has it, takes its label out of a value that a client chose as well.
 pub const BUILD_TAG_REGEXES: [(&str, &str); 2] = [
-    ("component", r"(component\.(.*?)\.)"),
-    ("tag", r"(tag\.(.*?);\.)"),
+    ("component", r"^wasmcustom\.(component\.(.*?)\.)tag\."),
+    ("tag", r"^wasmcustom\.component\.proxy\.(tag\.(.*?);\.)"),
 ];
 
 /// Splits a stat name into its labels, in order, and the metric: what `stats_tags` does in Envoy,

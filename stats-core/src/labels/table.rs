@@ -171,6 +171,28 @@ pub const fn origin(label: Label, reporter: Reporter) -> Origin {
 }
 
 impl Origin {
+    /// Whether a proxy sees few different values, whatever clients, peers and upstreams send: these
+    /// stay true on the overflow series. Which certificate of its own a proxy shows is up to the
+    /// client where it has many, so the local principal is not among them.
+    pub const fn is_bounded(self) -> bool {
+        match self {
+            Self::Constant(_)
+            | Self::Workload(Party::Local, ..)
+            | Self::SecurityPolicy
+            | Self::Protocol
+            | Self::ResponseFlags
+            | Self::ResponseCode
+            | Self::GrpcStatus => true,
+            Self::Workload(Party::Peer | Party::Upstream, ..)
+            | Self::PeerNamespace(_)
+            | Self::PeerPrincipal(_)
+            | Self::LocalPrincipal
+            | Self::ServiceHost(_)
+            | Self::ServiceName(_)
+            | Self::ServiceNamespace(_) => false,
+        }
+    }
+
     /// Adds what the value depends on.
     pub fn depends_on(self, visible: &mut Visible) {
         let principals = &mut visible.principals;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::evaluated::Evaluated;
 use super::tables::EvaluatedId;
 use super::value_text;
-use crate::bytes::MAX_VALUE_BYTES;
+use crate::bytes::{MAX_VALUE_BYTES, bounded_text};
 use crate::host::{ExpressionId, Expressions};
 use crate::intern::Interner;
 use crate::labels::UNKNOWN;
@@ -19,11 +19,20 @@ pub struct UserExpressions {
     compiled: Vec<UserExpression>,
     /// By bit, the position of each condition's expression; `None` for one that does not parse.
     conditions: Vec<Option<usize>>,
+    /// The bits of the conditions that drop all metrics.
+    dropping: u64,
+    /// Whether the current request is one of which all metrics are dropped.
+    drops: bool,
     /// Room for the values of one request.
     values: Vec<u8>,
     /// What each expression last evaluated to, as a number.
     numbers: Vec<u64>,
+    /// How many did not parse.
+    refused: usize,
 }
+
+/// The most expressions that do not parse of which the log has a line.
+const MAX_REFUSED_LINES: usize = 8;
 
 struct UserExpression {
     text: String,
@@ -83,9 +92,21 @@ impl UserExpressions {
         Some(at)
     }
 
+    /// Says how many more did not parse than those of which the log has a line.
+    pub fn warn_of_the_rest(&self) {
+        let more = self.refused.saturating_sub(MAX_REFUSED_LINES);
+        if more > 0 {
+            log::warn!("{more} more expressions do not parse");
+        }
+    }
+
     fn add(&mut self, host: &mut dyn Expressions, text: &str) -> Option<usize> {
         let Some(id) = host.compile(text) else {
-            log::warn!("the expression {text:?} does not parse: what it is for is left out");
+            self.refused += 1;
+            if self.refused <= MAX_REFUSED_LINES {
+                let text = bounded_text(text);
+                log::warn!("the expression {text:?} does not parse: what it is for is left out");
+            }
             return None;
         };
         self.compiled.push(UserExpression {
@@ -97,11 +118,23 @@ impl UserExpressions {
         Some(self.compiled.len() - 1)
     }
 
-    /// The bit of a new condition. One that does not parse never holds.
-    pub fn condition(&mut self, host: &mut dyn Expressions, text: &str) -> u64 {
+    /// The bit of a new condition; `drops_all` says whether no metric is recorded while it holds. One
+    /// that does not parse never holds.
+    pub fn condition(&mut self, host: &mut dyn Expressions, text: &str, drops_all: bool) -> u64 {
         let at = self.compile(host, text);
         self.conditions.push(at);
-        1 << (self.conditions.len() - 1)
+        let bit = 1 << (self.conditions.len() - 1);
+        if drops_all {
+            self.dropping |= bit;
+        }
+        bit
+    }
+
+    /// Whether nothing is recorded of the request that was evaluated last, so that it need not take
+    /// room in any table.
+    #[inline]
+    pub fn drops_request(&self) -> bool {
+        self.drops
     }
 
     /// Evaluates all expressions for the current request: the conditions first, since they decide which
@@ -115,8 +148,30 @@ impl UserExpressions {
             return EvaluatedId::default();
         }
         self.numbers.clear();
-        let holding = self.holding_conditions(host);
+        let mut holding = self.holding_conditions(host);
         self.values.clear();
+        self.drops = holding & self.dropping != 0;
+        if self.drops {
+            // What else it is must not fill the table.
+            holding &= self.dropping;
+        } else {
+            self.evaluate_values(host, holding);
+        }
+        let values = &*self.values;
+        let id = evaluated.id(
+            (holding, values),
+            |known| known.is(holding, values),
+            || Evaluated::new(holding, values),
+        );
+        if id != EvaluatedId::NO_ROOM {
+            return id;
+        }
+        // Which metrics are dropped is decided past the limit too.
+        evaluated.part(Evaluated::new(holding, &[]))
+    }
+
+    /// Evaluates what labels show and metrics record while these conditions hold.
+    fn evaluate_values(&mut self, host: &dyn Expressions, holding: u64) {
         for expression in &self.compiled {
             let length_at = self.values.len();
             self.values.extend_from_slice(&[0; 4]);
@@ -137,12 +192,6 @@ impl UserExpressions {
                 self.values.truncate(start);
             }
         }
-        let values = &*self.values;
-        evaluated.id(
-            (holding, values),
-            |known| known.is(holding, values),
-            || Evaluated::new(holding, values),
-        )
     }
 
     /// The conditions that hold for the current request, a bit each.

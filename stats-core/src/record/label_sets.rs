@@ -2,11 +2,13 @@
 //!
 //! Labels are text, and 25 of them; a request finds its series by a small key of numbers instead. Keys
 //! that show the same values share their series: which they are is decided by the text of all labels when a
-//! key is new. Everything here is bounded by the limit on label sets.
+//! key is new. Everything here is bounded by the limit on label sets; what exceeds it has a few sets more,
+//! by [`OverflowKey`].
 
 use alloc::vec::Vec;
 
 use super::facts::SeriesKey;
+use super::overflow::{OVERFLOW_SETS, OverflowKey};
 use crate::host::SeriesId;
 use crate::intern::index::HashIndex;
 use crate::intern::seed::Seed;
@@ -16,10 +18,8 @@ use crate::intern::seed::Seed;
 pub struct SetId(u32);
 
 impl SetId {
-    /// What exceeds the limit.
-    pub const OVERFLOW: Self = Self(u32::MAX);
     /// The label sets of which no metric is recorded.
-    pub const DROPPED: Self = Self(u32::MAX - 1);
+    pub const DROPPED: Self = Self(u32::MAX);
 }
 
 /// Stands for the series of a metric that is not recorded.
@@ -36,15 +36,16 @@ pub struct LabelSets {
     keys: Vec<(SeriesKey, SetId)>,
     /// Label sets by the hash of their values, as positions of the key that was first.
     by_values: HashIndex,
+    /// What exceeds the limit: few enough to look through.
+    overflow: Vec<(OverflowKey, SetId)>,
     /// The series of label set `n` begin at `n * width`.
     series: Vec<u32>,
-    overflow: Vec<u32>,
     /// The position of the key that was found last: often the next one too.
     last: u32,
 }
 
 impl LabelSets {
-    /// Room for `limit` label sets of `width` metrics each, and one for what exceeds it.
+    /// Room for `limit` label sets of `width` metrics each, and for what exceeds it.
     pub fn new(seed: Seed, limit: usize, width: usize) -> Self {
         Self {
             seed,
@@ -99,10 +100,7 @@ impl LabelSets {
         values_hash: u64,
         series: impl Iterator<Item = Option<SeriesId>>,
     ) -> SetId {
-        let set = SetId(self.count() as u32);
-        self.series.extend(series.map(raw));
-        self.series
-            .resize((set.0 as usize + 1) * self.width, NO_SERIES);
+        let set = self.add_series(series);
         self.by_values.insert(values_hash, self.keys.len() as u32);
         self.insert(key, set);
         set
@@ -132,22 +130,41 @@ impl LabelSets {
         !self.overflow.is_empty()
     }
 
-    /// Adds the series of what exceeds the limit.
-    pub fn add_overflow(&mut self, series: impl Iterator<Item = Option<SeriesId>>) {
-        self.overflow = series.map(raw).collect();
+    /// The label set of what exceeds the limit and has this key.
+    pub fn find_overflow(&self, key: OverflowKey) -> Option<SetId> {
+        let found = self.overflow.iter().find(|(known, _)| *known == key)?;
+        Some(found.1)
+    }
+
+    /// Whether one more set of what exceeds the limit fits that tells outcomes apart.
+    pub fn has_room_for_overflow(&self) -> bool {
+        self.overflow.len() < OVERFLOW_SETS
+    }
+
+    /// Adds a label set of what exceeds the limit.
+    pub fn add_overflow(
+        &mut self,
+        key: OverflowKey,
+        series: impl Iterator<Item = Option<SeriesId>>,
+    ) -> SetId {
+        let set = self.add_series(series);
+        self.overflow.push((key, set));
+        set
+    }
+
+    fn add_series(&mut self, series: impl Iterator<Item = Option<SeriesId>>) -> SetId {
+        let number = self.count() + self.overflow.len();
+        self.series.extend(series.map(raw));
+        self.series.resize((number + 1) * self.width, NO_SERIES);
+        SetId(number as u32)
     }
 
     /// The series of a label set, in the order of the metrics; `None` for one that is not recorded.
     #[inline]
     pub fn series(&self, set: SetId) -> impl Iterator<Item = Option<SeriesId>> {
-        let series = match set {
-            SetId::OVERFLOW => &*self.overflow,
-            SetId(number) => {
-                let start = (number as usize).saturating_mul(self.width);
-                let end = start.saturating_add(self.width);
-                self.series.get(start..end).unwrap_or_default()
-            }
-        };
+        let start = (set.0 as usize).saturating_mul(self.width);
+        let end = start.saturating_add(self.width);
+        let series = self.series.get(start..end).unwrap_or_default();
         series
             .iter()
             .map(|&id| (id != NO_SERIES).then_some(SeriesId(id)))

@@ -5,10 +5,13 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::facts::SeriesKey;
+use super::overflow::OverflowKey;
 use super::plan::{Plan, PlannedMetric, Shown};
 use super::tables::Tables;
 use crate::host::{FamilyId, Metrics, SeriesId};
-use crate::labels::table::{self, Inputs};
+use crate::labels::outcome::Outcome;
+use crate::labels::service::Service;
+use crate::labels::table::{self, Inputs, Origin, Party};
 use crate::labels::value::neutral;
 use crate::labels::{Label, OVERFLOW, Reporter, UNKNOWN};
 use crate::peer::principals::Principals;
@@ -56,23 +59,17 @@ impl SeriesLayout {
 
     /// The values of a label set.
     pub fn values<'a>(&self, texts: &'a Texts<'_>) -> LabelValues<'a> {
-        self.fill(|shown| texts.of(shown))
-    }
-
-    /// The values of the overflow series.
-    pub fn overflow(&self, reporter: Reporter) -> LabelValues<'static> {
-        self.fill(|shown| match shown {
-            Shown::Standard(Label::Reporter) => reporter.name(),
-            _ => OVERFLOW,
-        })
-    }
-
-    fn fill<'a>(&self, text: impl Fn(Shown) -> &'a str) -> LabelValues<'a> {
         let metrics = self.metrics.iter().map(|metric| {
             let (family, shown) = metric.as_ref()?;
-            Some((*family, shown.iter().map(|shown| text(*shown)).collect()))
+            let values = shown.iter().map(|shown| texts.of(*shown));
+            Some((*family, values.collect()))
         });
         LabelValues(metrics.collect())
+    }
+
+    /// Whether no metric is recorded while the conditions hold.
+    pub fn drops_all(&self) -> bool {
+        self.metrics.iter().all(Option::is_none)
     }
 }
 
@@ -151,6 +148,55 @@ impl<'a> Texts<'a> {
             operation: operation.unwrap_or(UNKNOWN),
             reason: key.reason.name(),
         })
+    }
+
+    /// The texts of what exceeds the limit on label sets.
+    pub fn overflow(
+        tables: &'a Tables,
+        reporter: Reporter,
+        local: &'a Workload,
+        expressions: usize,
+        key: &OverflowKey,
+    ) -> Self {
+        let told = key.told;
+        let principal: &[u8] = match told {
+            Some(told) if told.mutual_tls => b"-",
+            _ => b"",
+        };
+        let inputs = Inputs {
+            reporter,
+            local,
+            peer: &Workload::UNKNOWN,
+            upstream: &Workload::UNKNOWN,
+            principals: Principals {
+                peer: principal,
+                local: principal,
+            },
+            service: Service::default(),
+            outcome: told.map_or_else(Outcome::default, |told| told.outcome),
+        };
+        let standard = |label: Label| {
+            let origin = table::origin(label, reporter);
+            let known = match told {
+                Some(told) => told.knows(origin),
+                None => matches!(
+                    origin,
+                    Origin::Constant(_) | Origin::Workload(Party::Local, ..)
+                ),
+            };
+            if known {
+                Cow::Owned(text(origin.value(&inputs)).into_owned())
+            } else {
+                Cow::Borrowed(OVERFLOW)
+            }
+        };
+        let operation = |number| tables.operations.text(number).unwrap_or(UNKNOWN);
+        Self {
+            standard: Label::ALL.map(standard),
+            expressions: (0..expressions).map(|_| Cow::Borrowed(OVERFLOW)).collect(),
+            operation: told.map_or(OVERFLOW, |told| told.operation.map_or(UNKNOWN, operation)),
+            reason: told.map_or(OVERFLOW, |told| told.reason.name()),
+        }
     }
 
     fn of(&self, shown: Shown) -> &str {

@@ -1,10 +1,11 @@
 //! Records messages of gRPC requests, which grow while a request is open.
 
+use super::Recorder;
 use super::facts::{Facts, SeriesKey};
+use super::group::Context;
 use super::label_sets::SetId;
 use super::plan::PlannedValue;
 use super::tables::Tables;
-use super::{Context, Recorder};
 use crate::host::{MessageCounts, Metrics};
 use crate::labels::metrics::MessageMetric;
 use crate::labels::outcome::{Outcome, Protocol};

@@ -1,15 +1,17 @@
 //! Records the facts of a request: a key finds the label set, the label set its series.
 //!
 //! What recurs is resolved once and kept as a number, so that the steady state neither allocates nor
-//! looks at a label. Behind the facts only two questions reach the host: make this series, and record.
+//! looks at a label. Behind the facts only this reaches the host: is there room, make this series, record.
 
 mod connections;
 pub mod evaluated;
 pub mod expressions;
 pub mod facts;
+mod group;
 mod label_sets;
 mod layout;
 mod messages;
+mod overflow;
 pub mod plan;
 pub mod tables;
 mod value_text;
@@ -27,8 +29,8 @@ use crate::peer::workload::Workload;
 pub use connections::ConnectionCounts;
 use expressions::UserExpressions;
 use facts::{Facts, SeriesKey};
-use label_sets::{LabelSets, SetId};
-use layout::{LabelValues, SeriesLayouts, Texts};
+use group::{Context, Fixed, MetricGroup};
+use label_sets::SetId;
 use plan::{Plan, PlannedMetric, PlannedValue};
 use tables::Tables;
 
@@ -40,20 +42,6 @@ pub struct Recorder {
     zero_initialize: bool,
     at_end: MetricGroup,
     messages: MetricGroup,
-}
-
-/// What all label sets of a recorder have in common.
-struct Fixed {
-    plan: Plan,
-    reporter: Reporter,
-    local: Workload,
-    seed: Seed,
-}
-
-/// Metrics that are recorded together.
-struct MetricGroup {
-    layouts: SeriesLayouts,
-    sets: LabelSets,
 }
 
 impl Recorder {
@@ -68,10 +56,7 @@ impl Recorder {
         limit: usize,
         zero_initialize: bool,
     ) -> Self {
-        let group = |planned: &[PlannedMetric]| MetricGroup {
-            layouts: SeriesLayouts::default(),
-            sets: LabelSets::new(seed, limit, planned.len()),
-        };
+        let group = |planned: &[PlannedMetric]| MetricGroup::new(seed, limit, planned.len());
         Self {
             visible: plan.visible(reporter),
             expressions,
@@ -153,7 +138,7 @@ impl Recorder {
     }
 
     /// The success and the error series beside a new one, so that a query for them finds a zero and
-    /// not nothing.
+    /// not nothing: beyond the limit those of the overflow.
     #[cold]
     fn make_zeroes(&mut self, host: &mut dyn Metrics, tables: &Tables, facts: &Facts) {
         let grpc = facts.outcome.protocol == Protocol::Grpc;
@@ -166,7 +151,7 @@ impl Recorder {
             };
             let facts = Facts { outcome, ..*facts };
             let key = SeriesKey::new(&facts, &self.visible);
-            if self.at_end.sets.find(&key).is_some() || !self.at_end.sets.has_room() {
+            if self.at_end.sets.find(&key).is_some() {
                 continue;
             }
             let (set, is_new) = self.make_set(host, tables, key);
@@ -191,109 +176,6 @@ impl Recorder {
             tables,
         };
         self.at_end.make(host, &context, key, exceeded)
-    }
-}
-
-/// What a new label set is made from.
-struct Context<'a> {
-    fixed: &'a Fixed,
-    /// The metrics of the group.
-    planned: &'a [PlannedMetric],
-    tables: &'a Tables,
-}
-
-impl Context<'_> {
-    fn texts(&self, key: &SeriesKey) -> Option<Texts<'_>> {
-        let Fixed {
-            plan,
-            reporter,
-            local,
-            ..
-        } = self.fixed;
-        Texts::new(self.tables, *reporter, local, plan.expressions, key)
-    }
-}
-
-impl MetricGroup {
-    /// The label set of a key that is new, and whether the label set is new too.
-    fn make(
-        &mut self,
-        host: &mut dyn Metrics,
-        context: &Context<'_>,
-        key: SeriesKey,
-        exceeded_before: bool,
-    ) -> (SetId, bool) {
-        if !self.sets.has_room() && !self.sets.has_room_for_key() {
-            // Nothing could be remembered of what is found out below: past the limit, a request that is
-            // new costs no more than that.
-            return (self.overflow(host, context, exceeded_before), false);
-        }
-        let evaluated = context.tables.evaluated.get(key.evaluated);
-        let (Some(texts), Some(evaluated)) = (context.texts(&key), evaluated) else {
-            return (self.overflow(host, context, exceeded_before), false);
-        };
-        let Self { layouts, sets } = self;
-        let Context { fixed, planned, .. } = context;
-        let layout = layouts.get(host, &fixed.plan, planned, evaluated.conditions);
-        let values = layout.values(&texts);
-        if values.0.iter().all(Option::is_none) {
-            sets.remember(key, SetId::DROPPED);
-            return (SetId::DROPPED, false);
-        }
-        let values_hash = fixed.seed.hash(&values);
-        let same = sets.find_by_values(values_hash, |other| {
-            layouts.have_values(context, other, &values)
-        });
-        if let Some(set) = same {
-            sets.remember(key, set);
-            return (set, false);
-        }
-        if !sets.has_room() {
-            sets.remember(key, SetId::OVERFLOW);
-            return (self.overflow(host, context, exceeded_before), false);
-        }
-        let series = values.series(host);
-        (sets.add(key, values_hash, series), true)
-    }
-
-    #[cold]
-    fn overflow(
-        &mut self,
-        host: &mut dyn Metrics,
-        context: &Context<'_>,
-        exceeded_before: bool,
-    ) -> SetId {
-        if !self.sets.has_overflow() {
-            if !exceeded_before {
-                log::warn!(
-                    "max_series is reached: requests with a new label set are counted in the series whose \
-                     labels say \"overflow\"; raise max_series, or find the label with too many values"
-                );
-            }
-            let layout = self
-                .layouts
-                .get(host, &context.fixed.plan, context.planned, 0);
-            let values = layout.overflow(context.fixed.reporter);
-            self.sets.add_overflow(values.series(host));
-        }
-        SetId::OVERFLOW
-    }
-}
-
-impl SeriesLayouts {
-    /// Whether the label set of another key has these values.
-    fn have_values(
-        &self,
-        context: &Context<'_>,
-        other: &SeriesKey,
-        values: &LabelValues<'_>,
-    ) -> bool {
-        let Some(texts) = context.texts(other) else {
-            return false;
-        };
-        let evaluated = context.tables.evaluated.get(other.evaluated);
-        let layout = evaluated.and_then(|evaluated| self.known(evaluated.conditions));
-        layout.is_some_and(|layout| layout.values(&texts) == *values)
     }
 }
 

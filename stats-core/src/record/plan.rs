@@ -164,6 +164,7 @@ impl Plan {
             }
         }
         let overrides = overrides(host, &config.overrides, expressions);
+        expressions.warn_of_the_rest();
         Self {
             at_end,
             messages,
@@ -270,7 +271,10 @@ fn overrides(
     let compile = |entry: &MetricOverride| {
         let condition = match &*entry.condition {
             "" => 0,
-            condition => expressions.condition(host, condition),
+            condition => {
+                let drops_all = entry.drop && entry.name.is_empty();
+                expressions.condition(host, condition, drops_all)
+            }
         };
         let dimensions = entry.dimensions.iter();
         Override {

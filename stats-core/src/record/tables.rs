@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::evaluated::Evaluated;
 use crate::bytes::{bounded, same};
+use crate::config::MAX_CONDITIONS;
 use crate::host::End;
 use crate::intern::seed::Seed;
 use crate::intern::{Id, Interner};
@@ -14,7 +15,7 @@ use crate::labels::operation::Operations;
 use crate::labels::service::Service;
 use crate::labels::visible::Visible;
 use crate::peer::PeerId;
-use crate::peer::principals::Principals;
+use crate::peer::principals::{Detail, Principals};
 use crate::peer::workload::{Fields, Workload};
 
 /// Both principals of a connection, as far as labels show them.
@@ -73,7 +74,8 @@ impl Tables {
             },
             principals: Interner::new(seed, limit),
             services: Interner::new(seed, limit),
-            evaluated: Interner::new(seed, limit),
+            // What dropped requests leave here takes the place of none.
+            evaluated: Interner::new(seed, limit.saturating_add(MAX_CONDITIONS)),
             operations,
             visible,
             room: Principals::default(),
@@ -95,14 +97,23 @@ impl Tables {
         let detail = self.visible.principals;
         let peer = detail.peer.of(bounded(principals.peer), of_peer);
         let local = detail.local.of(bounded(principals.local), of_local);
-        self.principals.id(
+        let id = self.principals.id(
             Principals { peer, local },
             |known| same(&known.peer, peer) && same(&known.local, local),
             || Principals {
                 peer: peer.into(),
                 local: local.into(),
             },
-        )
+        );
+        if id != PrincipalsId::NO_ROOM {
+            return id;
+        }
+        // Whether both ends have one still shows past the limit.
+        let presence = |principal| Detail::Presence.of(principal, &mut Vec::new()).into();
+        self.principals.part(Principals {
+            peer: presence(peer),
+            local: presence(local),
+        })
     }
 
     /// The number of a service.

@@ -14,7 +14,7 @@ use crate::host::End;
 use crate::host::memory::{Call, MemoryHost, MemoryMetrics};
 use crate::labels::service::Service;
 use crate::labels::table::{self, Inputs};
-use crate::labels::{LABELS, Label};
+use crate::labels::{LABELS, Label, OVERFLOW};
 use crate::peer::principals::Principals;
 use crate::registry::Registry;
 
@@ -135,6 +135,13 @@ impl Fixture {
             .filter(|line| line.starts_with("istio_requests_total"))
             .collect()
     }
+
+    /// How many requests are counted in all.
+    fn total(&self) -> u64 {
+        let requests = self.requests();
+        let values = requests.iter().filter_map(|line| line.rsplit(' ').next());
+        values.filter_map(|value| value.parse::<u64>().ok()).sum()
+    }
 }
 
 fn allowing(labels: &[&str], max_series: usize) -> MetricsConfig {
@@ -244,19 +251,106 @@ fn past_the_limit_what_is_remembered_is_bounded_and_what_was_known_stays_known()
         fixture.record(&outcome(code), Reporter::Destination);
     }
     let known = fixture.record(&outcome(201), Reporter::Destination);
-    assert!(known.is_some_and(|set| set != SetId::OVERFLOW));
+    assert!(known.is_some());
     let beyond = fixture.record(&outcome(204), Reporter::Destination);
-    assert_eq!(beyond, Some(SetId::OVERFLOW), "remembered");
+    assert!(beyond.is_some() && beyond != known, "remembered");
     assert_eq!(fixture.record(&outcome(299), Reporter::Destination), None);
     let series = fixture.host.metrics.count();
-    fixture.record(&outcome(300), Reporter::Destination);
+    fixture.record(&outcome(299), Reporter::Destination);
     assert_eq!(fixture.host.metrics.count(), series, "nothing is defined");
-    let all: u64 = fixture
+    assert_eq!(fixture.total(), 104, "none is lost");
+}
+
+#[test]
+fn an_error_beyond_the_limit_is_an_error_of_the_local_workload() {
+    let config = MetricsConfig {
+        max_series: 1,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    fixture.record(&named("first"), Reporter::Destination);
+    for _ in 0..3 {
+        let failed = Raw {
+            outcome: Outcome {
+                response_code: 503,
+                response_flags: 1 << 6,
+                ..Outcome::default()
+            },
+            principals: Principals {
+                peer: "spiffe://td/ns/shop/sa/cart",
+                local: "spiffe://td/ns/test/sa/podinfo",
+            },
+            ..named("cart")
+        };
+        fixture.record(&failed, Reporter::Destination);
+    }
+    let expected = "istio_requests_total{reporter=\"destination\",source_workload=\"overflow\",\
+        source_workload_namespace=\"overflow\",source_principal=\"overflow\",source_app=\"overflow\",\
+        source_version=\"overflow\",source_canonical_service=\"overflow\",\
+        source_canonical_revision=\"overflow\",source_cluster=\"overflow\",\
+        destination_workload=\"podinfo\",destination_workload_namespace=\"test\",\
+        destination_principal=\"overflow\",destination_app=\"unknown\",destination_version=\"unknown\",\
+        destination_service=\"overflow\",destination_service_name=\"overflow\",\
+        destination_service_namespace=\"test\",destination_canonical_service=\"podinfo-svc\",\
+        destination_canonical_revision=\"latest\",destination_cluster=\"unknown\",\
+        request_protocol=\"http\",response_flags=\"UC\",connection_security_policy=\"mutual_tls\",\
+        response_code=\"503\",grpc_response_status=\"\"} 3";
+    assert!(
+        fixture.requests().iter().any(|line| line == expected),
+        "{:#?}",
+        fixture.requests()
+    );
+}
+
+#[test]
+fn overflow_series_are_few_whatever_upstreams_answer() {
+    let config = MetricsConfig {
+        max_series: 0,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Source);
+    let mut sent = 0;
+    for code in 100..1000 {
+        for response_flags in [0, 1 << 2, 0b111, 1 << 40] {
+            let outcome = Outcome {
+                response_code: code,
+                response_flags,
+                protocol: Protocol::Grpc,
+                grpc_status: Some(code.cast_signed() - 100),
+            };
+            fixture.record(&Raw { outcome, ..raw() }, Reporter::Source);
+            sent += 1;
+        }
+    }
+    assert_eq!(fixture.requests().len(), overflow::OVERFLOW_SETS + 1);
+    assert_eq!(fixture.total(), sent);
+    let nothing_told = "request_protocol=\"overflow\",response_flags=\"overflow\",\
+        connection_security_policy=\"unknown\",response_code=\"overflow\",grpc_response_status=\"overflow\"";
+    let last = fixture
         .requests()
-        .iter()
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-        .sum();
-    assert_eq!(all, 104, "none is lost");
+        .into_iter()
+        .find(|line| line.contains(nothing_told));
+    assert!(last.is_some_and(|line| line.contains("source_workload=\"podinfo\"")));
+}
+
+#[test]
+fn the_zeroes_of_a_peer_beyond_the_limit_are_those_of_the_overflow() {
+    let config = MetricsConfig {
+        max_series: 0,
+        zero_initialize: true,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    fixture.record(&named("a"), Reporter::Destination);
+    fixture.record(&named("b"), Reporter::Destination);
+    let counted = |code: &str| {
+        let label = alloc::format!("response_code=\"{code}\"");
+        let requests = fixture.requests();
+        let line = requests.iter().find(|line| line.contains(&label));
+        line.and_then(|line| line.rsplit(' ').next().map(ToString::to_string))
+    };
+    assert_eq!(counted("200").as_deref(), Some("2"));
+    assert_eq!(counted("500").as_deref(), Some("0"));
 }
 
 #[test]
@@ -280,6 +374,50 @@ fn dropped_metrics_take_no_slot() {
     }
     assert!(fixture.recorder.at_end.sets.has_room());
     assert!(fixture.requests().is_empty());
+}
+
+#[test]
+fn a_drop_is_obeyed_beyond_the_limit_also_for_what_no_table_has_room_for() {
+    let dropping = crate::config::MetricOverride {
+        drop: true,
+        condition: "true".into(),
+        ..Default::default()
+    };
+    let labelling = crate::config::MetricOverride {
+        dimensions: Vec::from([("path".into(), "request.path".into())]),
+        ..Default::default()
+    };
+    let config = MetricsConfig {
+        overrides: Vec::from([dropping, labelling]),
+        max_series: 1,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    for at in 0..5 {
+        for holds in [0, 1] {
+            let values = [0, 0, 0, 0, 1, 0, 0, 0, b'0' + at];
+            let evaluated = &mut fixture.tables.evaluated;
+            let is = |known: &evaluated::Evaluated| known.is(holds, &values);
+            let make = || evaluated::Evaluated::new(holds, &values);
+            let mut id = evaluated.id((holds, &values[..]), is, make);
+            if id == tables::EvaluatedId::NO_ROOM {
+                id = evaluated.part(evaluated::Evaluated::new(holds, &[]));
+            }
+            let facts = Facts {
+                evaluated: id,
+                ..fixture.facts(&raw(), Reporter::Destination)
+            };
+            let Fixture {
+                host,
+                recorder,
+                tables,
+                ..
+            } = &mut fixture;
+            recorder.record(host, tables, &facts);
+        }
+    }
+    assert_eq!(fixture.total(), 5, "those that no entry drops");
+    assert_eq!(fixture.requests().len(), 2);
 }
 
 fn workloads() -> impl Strategy<Value = Workload> {
@@ -395,6 +533,23 @@ proptest! {
                 "{:?} {:?}: {:?} and {:?}", reporter, allowed, raws[one], raws[other]
             );
         }
+    }
+
+    #[test]
+    fn beyond_the_limit_each_label_is_true_or_says_overflow_as_the_table_has_it(
+        raw in raws(),
+        reporter in select(&Reporter::ALL[..]),
+        label in select(&Label::ALL[..]),
+    ) {
+        let mut fixture = Fixture::new(&allowing(&[label.name()], 0), reporter);
+        fixture.record(&raw, reporter);
+        let value = if table::origin(label, reporter).is_bounded() {
+            String::from_utf8(visible_labels(&raw, reporter, &[label.name()])[0].clone()).expect("text")
+        } else {
+            OVERFLOW.to_string()
+        };
+        let expected = alloc::format!("istio_requests_total{{{}=\"{value}\"}} 1", label.name());
+        prop_assert_eq!(fixture.requests(), [expected]);
     }
 
     #[test]

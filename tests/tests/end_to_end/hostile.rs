@@ -261,8 +261,9 @@ fn unreadable() -> [(&'static str, String); 8] {
     ]
 }
 
-/// Separators of the stat name: whole, in parts, and at the end, where a part could combine with the following text.
-const HOSTILE: [&str; 12] = [
+/// Separators of the stat name: whole, in parts, and at the end, where a part could combine with the following text. Then what
+/// the labels of `istio_build` look like in its name.
+const HOSTILE: [&str; 16] = [
     "evil;.;reporter=.=source;.;",
     "evil;.;response_code=.=200",
     ";.;istio_requests_total",
@@ -275,6 +276,10 @@ const HOSTILE: [&str; 12] = [
     ";.;.;.;",
     "=.=.=.=",
     "a%00;.;b",
+    "component.forged",
+    "component.forged.tag.forged;.example",
+    "wasmcustom.component.proxy.tag.forged;.example",
+    "tag.forged",
 ];
 
 /// Asserts that these requests and nothing else are on the page, each with the standard labels and no others, and
