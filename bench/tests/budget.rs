@@ -183,6 +183,19 @@ fn requests_that_are_never_logged_leave_nothing_behind() {
     assert_eq!(used[2], used[59], "{used:?}");
 }
 
+/// Changes faster than a tick keep it from ever coming.
+#[test]
+fn plugins_that_were_replaced_leave_nothing_behind_without_a_tick() {
+    let mut vm = MODULE.start(&INBOUND).unwrap();
+    let mut pass = || {
+        vm.replace_plugin().unwrap();
+        vm.cost(1, |_, _| {}).unwrap();
+        vm.memory_bytes()
+    };
+    let used: Vec<u64> = (0..1_000).map(|_| pass()).collect();
+    assert_eq!(used[3], used[999], "{used:?}");
+}
+
 #[test]
 fn plugins_that_were_replaced_leave_nothing_behind() {
     let mut vm = MODULE.start(&INBOUND).unwrap();

@@ -138,6 +138,9 @@ impl Contexts {
 
     /// Configures the plugin of a root context; whether the configuration can be used.
     fn configure(&mut self, proxy: ProxyWasm, root: u32) -> bool {
+        // Here and not on a tick alone: each plugin that is configured starts the period anew, so with
+        // changes faster than that there is no tick.
+        let proxy = self.forget_plugins(proxy, root);
         let Some(slot) = of(&mut self.plugins, root) else {
             return false;
         };
@@ -215,7 +218,18 @@ impl Contexts {
             }
             is_open
         });
-        let mut proxy = host.proxy;
+        let proxy = host.proxy;
+        self.forget_plugins(proxy, root);
+    }
+
+    /// Drops the plugins that the proxy has let go of. The proxy's current context is `root` before and
+    /// after.
+    fn forget_plugins(&mut self, mut proxy: ProxyWasm, root: u32) -> ProxyWasm {
+        let Self {
+            plugins,
+            requests,
+            connections,
+        } = self;
         while let Some(gone) = plugins
             .iter()
             .position(|(context, _)| !proxy.set_context(*context))
@@ -233,6 +247,7 @@ impl Contexts {
             requests.retain(|open| open.root != gone);
         }
         proxy.set_context(root);
+        proxy
     }
 }
 
