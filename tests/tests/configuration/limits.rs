@@ -1,6 +1,8 @@
 //! `max_series` and `max_peer_cache_size`, `disable_host_header_fallback`: the bounds on what a client can cause.
 
-use harness::SidecarBuilder;
+use harness::client::{AUTHORITY, request};
+use harness::{Client, Sidecar, SidecarBuilder};
+use hyper::Method;
 use serde_json::json;
 
 use crate::expected::{assert_counted, inbound, outbound};
@@ -19,12 +21,84 @@ async fn requests_beyond_the_most_series_are_counted_in_one_more() {
     }
 
     let page = sidecar.page_after(40).await.unwrap();
-    assert_eq!(page.series(REQUESTS).len(), 4);
-    for code in ["400", "401", "402"] {
-        assert_eq!(sum(&page, REQUESTS, &[("response_code", code)]), "2");
+    for code in 400..420 {
+        let code = code.to_string();
+        let service = if code < "403".to_owned() {
+            "podinfo.test.svc.cluster.local"
+        } else {
+            "overflow"
+        };
+        let labels = [
+            ("response_code", &*code),
+            ("destination_service", service),
+            ("destination_workload", "podinfo"),
+            ("reporter", "destination"),
+        ];
+        assert_eq!(sum(&page, REQUESTS, &labels), "2", "{code}");
     }
-    let overflow = [("response_code", "overflow"), ("reporter", "destination")];
-    assert_eq!(sum(&page, REQUESTS, &overflow), "34");
+    assert_eq!(page.series(REQUESTS).len(), 20);
+}
+
+/// A client uses the label sets up with hosts; then a caller that was known before fails.
+#[tokio::test]
+async fn a_503_of_a_known_caller_is_a_503_although_a_client_forged_hosts() {
+    let sidecar = SidecarBuilder::inbound().without_service();
+    let (_app, sidecar) = fixture::start(sidecar, json!({ "max_series": 10 }), &[]).await;
+    let mut client = client(&sidecar).await;
+    let cart = |path: &str| {
+        let mut request = peer::request_of("cart", peer::workload("shop", "cart"));
+        *request.uri_mut() = format!("http://{AUTHORITY}{path}").parse().unwrap();
+        request
+    };
+
+    client.send(cart("/version")).await.unwrap();
+    for host in 0..50 {
+        let mut request = request(Method::GET, "/version").unwrap();
+        let uri = format!("http://host-{host}.example/version");
+        *request.uri_mut() = uri.parse().unwrap();
+        client.send(request).await.unwrap();
+    }
+    for _ in 0..50 {
+        client.send(cart("/status/503")).await.unwrap();
+    }
+
+    let page = sidecar.page_after(101).await.unwrap();
+    let failed = [
+        ("response_code", "503"),
+        ("destination_workload", "podinfo"),
+    ];
+    assert_eq!(sum(&page, REQUESTS, &failed), "50");
+    assert_eq!(sum(&page, REQUESTS, &[("response_code", "200")]), "51");
+    assert_eq!(page.series(REQUESTS).len(), 12);
+}
+
+#[tokio::test]
+async fn what_is_dropped_takes_no_room_and_is_dropped_beyond_the_limit_too() {
+    let config = json!({
+        "max_series": 10,
+        "metrics": [
+            { "dimensions": { "path": "request.path" } },
+            { "drop": true, "match": "request.path.startsWith('/internal')" },
+        ],
+    });
+    let (_app, sidecar) = fixture::inbound(config, &["path"]).await;
+    let mut client = client(&sidecar).await;
+
+    for id in 0..110 {
+        client.get(&format!("/internal/{id}")).await.unwrap();
+    }
+    for id in 0..30 {
+        client.get(&format!("/shown/{id}")).await.unwrap();
+        client.get(&format!("/internal/again/{id}")).await.unwrap();
+    }
+
+    let page = sidecar.page_after(30).await.unwrap();
+    assert_eq!(sum(&page, REQUESTS, &[]), "30");
+    for id in 0..10 {
+        let path = format!("/shown/{id}");
+        assert_eq!(sum(&page, REQUESTS, &[("path", &path)]), "1", "{path}");
+    }
+    assert_eq!(sum(&page, REQUESTS, &[("path", "overflow")]), "20");
 }
 
 #[tokio::test]
@@ -49,6 +123,51 @@ async fn a_custom_label_without_bounds_has_the_same_bound() {
     assert_eq!(sum(&page, REQUESTS, &[]), "50");
     assert_eq!(sum(&page, REQUESTS, &[("path", "/0")]), "1");
     assert_eq!(sum(&page, REQUESTS, &[("path", "overflow")]), "45");
+}
+
+/// A client that asks for more hosts than there may be label sets, and two scrapes.
+#[tokio::test]
+async fn at_the_default_limit_the_page_and_the_memory_are_bounded() {
+    const MAX_PAGE_BYTES: usize = 60_000_000;
+    const MAX_GROWTH_BYTES: usize = 100_000_000;
+    let sidecar = SidecarBuilder::inbound().without_service();
+    let (_app, sidecar) = fixture::start(sidecar, json!({}), &[]).await;
+    let mut client = client(&sidecar).await;
+    client.get("/version").await.unwrap();
+    sidecar.page_after(1).await.unwrap();
+    let before = resident_bytes(&sidecar);
+
+    for host in 0..1_200 {
+        let mut request = request(Method::GET, "/version").unwrap();
+        let uri = format!("http://host-{host}.example/version");
+        *request.uri_mut() = uri.parse().unwrap();
+        client.send(request).await.unwrap();
+    }
+
+    let page = sidecar.page_after(1_201).await.unwrap();
+    assert_eq!(page.series(REQUESTS).len(), 1_001);
+    assert_eq!(
+        sum(&page, REQUESTS, &[("destination_service", "overflow")]),
+        "201"
+    );
+    let mut scraper = Client::http1(sidecar.metrics).await.unwrap();
+    for _ in 0..2 {
+        let page = scraper.get("/stats/prometheus").await.unwrap().body.len();
+        assert!(page <= MAX_PAGE_BYTES, "{page} bytes");
+        eprintln!("page {page}");
+    }
+    let growth = resident_bytes(&sidecar) - before;
+    eprintln!("growth {growth}");
+    assert!(growth <= MAX_GROWTH_BYTES, "{growth} bytes");
+}
+
+/// The memory that Envoy has.
+fn resident_bytes(sidecar: &Sidecar) -> usize {
+    let status = format!("/proc/{}/status", sidecar.envoy.pid());
+    let status = std::fs::read_to_string(status).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = resident.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<usize>().unwrap() * 1024
 }
 
 #[tokio::test]

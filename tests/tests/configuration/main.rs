@@ -10,6 +10,7 @@
     reason = "clippy.toml exempts the tests themselves, but not the functions that they share"
 )]
 
+mod absurd;
 mod allow_list;
 mod both_directions;
 mod change;
