@@ -14,6 +14,7 @@
 use std::ptr;
 use std::time::Duration;
 
+use crate::admission::SharedData;
 use crate::facts::Attributes;
 use crate::memory;
 
@@ -272,25 +273,13 @@ impl ProxyWasm {
 
     /// What a VM of the same id has [shared](Self::share) under this key.
     pub fn shared(&self, key: &[u8]) -> Option<&[u8]> {
-        let mut version = 0;
-        // SAFETY: the key is valid for the call, and the three pointers are to locals.
-        handed_over(|value, size| unsafe {
-            proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut version)
-        })
+        let (value, _) = self.get(key)?;
+        Some(value)
     }
 
     /// Shares a value with all VMs of the same id, those to come included.
     pub fn share(&mut self, key: &[u8], value: &[u8]) {
-        // SAFETY: both slices are valid for the call.
-        unsafe {
-            proxy_set_shared_data(
-                key.as_ptr(),
-                key.len(),
-                value.as_ptr(),
-                value.len(),
-                ANY_VERSION,
-            )
-        };
+        self.set(key, value, ANY_VERSION);
     }
 
     /// Makes another context the one that calls are about; whether there still is one.
@@ -298,6 +287,23 @@ impl ProxyWasm {
         // SAFETY: no memory is passed.
         let status = unsafe { proxy_set_effective_context(context) };
         status == OK
+    }
+}
+
+impl SharedData for ProxyWasm {
+    fn get(&self, key: &[u8]) -> Option<(&[u8], u32)> {
+        let mut version = 0;
+        // SAFETY: the key is valid for the call, and the three pointers are to locals.
+        let value = handed_over(|value, size| unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut version)
+        });
+        Some((value?, version))
+    }
+
+    fn set(&self, key: &[u8], value: &[u8], version: u32) -> bool {
+        let (size, value) = (value.len(), value.as_ptr());
+        // SAFETY: both slices are valid for the call.
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value, size, version) == OK }
     }
 }
 

@@ -10,6 +10,7 @@ use stats_core::peer::principals::Principals;
 use stats_core::peer::workload::{FilterStateValues, Workload};
 
 use crate::abi::{MapType, MetricType, ProxyWasm};
+use crate::admission;
 use crate::attributes as name;
 use crate::facts::connections::{self, ConnectionQuery};
 use crate::facts::{self, Attributes, FactQueries};
@@ -35,6 +36,14 @@ impl PluginState {
     pub fn release(&self, proxy: &ProxyWasm) {
         self.queries.release(proxy);
         self.connections.release(proxy);
+    }
+
+    /// The stat name of a series, and its kind.
+    fn stat_name(&self, family: FamilyId, values: &[&str]) -> Option<(MetricType, String)> {
+        let family = self.families.get(family.0 as usize)?;
+        let labels = family.labels.iter().map(String::as_str);
+        let labels = labels.zip(values.iter().copied());
+        Some((family.kind, stat_name::with_labels(&family.name, labels)))
     }
 }
 
@@ -198,11 +207,16 @@ impl Metrics for Host<'_> {
     }
 
     fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId> {
-        let family = self.state.families.get(family.0 as usize)?;
-        let labels = family.labels.iter().map(String::as_str);
-        let stat_name = stat_name::with_labels(&family.name, labels.zip(values.iter().copied()));
-        let metric = self.proxy.define_metric(family.kind, &stat_name)?;
+        let (kind, stat_name) = self.state.stat_name(family, values)?;
+        let metric = self.proxy.define_metric(kind, &stat_name)?;
         Some(SeriesId(metric))
+    }
+
+    fn admit(&mut self, family: FamilyId, values: &[&str], limit: usize) -> bool {
+        let Some((_, stat_name)) = self.state.stat_name(family, values) else {
+            return false;
+        };
+        admission::admit(&self.proxy, &stat_name, limit)
     }
 
     #[inline]

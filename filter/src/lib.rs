@@ -9,6 +9,7 @@
 //! steady state allocates nothing.
 
 mod abi;
+mod admission;
 mod attributes;
 mod connections;
 mod facts;

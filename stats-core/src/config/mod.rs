@@ -71,8 +71,8 @@ pub struct MetricsConfig {
     pub zero_initialize: bool,
     /// Whether there is a label `peer_unknown_reason`.
     pub peer_unknown_reason: bool,
-    /// The most label sets for which there are series of their own, in each of the proxy's
-    /// workers; what exceeds it is counted in one more.
+    /// The most label sets for which there are series of their own, in all of the proxy's workers
+    /// together where the host counts them; what exceeds it is counted in a few more.
     pub max_series: usize,
 }
 

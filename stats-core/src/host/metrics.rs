@@ -25,6 +25,13 @@ pub trait Metrics {
     /// it.
     fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId>;
 
+    /// Whether the host takes the series of one more label set, beside at most `limit` others: of these
+    /// values in this family, and whatever goes with it. Asked before a new label set's series are made.
+    /// A host with several workers counts those of all; one that was taken before is taken again.
+    fn admit(&mut self, _family: FamilyId, _values: &[&str], _limit: usize) -> bool {
+        true
+    }
+
     /// Adds to a counter.
     fn add(&mut self, counter: SeriesId, by: u64);
 

@@ -94,7 +94,7 @@ impl MetricGroup {
         }
         // Past the limit, where nothing could be remembered of what the values are, a new request costs
         // no look at them.
-        if (sets.has_room() || sets.has_room_for_key())
+        if sets.may_learn()
             && let Some(texts) = context.texts(&key)
         {
             let values = layout.values(&texts);
@@ -106,7 +106,9 @@ impl MetricGroup {
                 sets.remember(key, set);
                 return (set, false);
             }
-            if sets.has_room() {
+            if sets.has_room() && !admits(host, &values, sets.limit()) {
+                sets.close();
+            } else if sets.has_room() {
                 let series = values.series(host);
                 return (sets.add(key, values_hash, series), true);
             }
@@ -164,4 +166,11 @@ impl SeriesLayouts {
         let layout = evaluated.and_then(|evaluated| self.known(evaluated.conditions));
         layout.is_some_and(|layout| layout.values(&texts) == *values)
     }
+}
+
+/// Whether the host takes the label set, of which it is told the first series.
+fn admits(host: &mut dyn Metrics, values: &LabelValues<'_>, limit: usize) -> bool {
+    let mut series = values.0.iter().flatten();
+    let first = series.next();
+    first.is_none_or(|(family, values)| host.admit(*family, values, limit))
 }

@@ -31,6 +31,8 @@ pub struct LabelSets {
     /// How many metrics each label set has.
     width: usize,
     limit: usize,
+    /// Whether the host takes no more label sets than those that it has.
+    closed: bool,
     /// Keys by hash.
     index: HashIndex,
     keys: Vec<(SeriesKey, SetId)>,
@@ -51,6 +53,7 @@ impl LabelSets {
             seed,
             width,
             limit,
+            closed: false,
             index: HashIndex::default(),
             keys: Vec::new(),
             by_values: HashIndex::default(),
@@ -93,6 +96,22 @@ impl LabelSets {
         self.count() < self.limit
     }
 
+    /// The most label sets.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Remembers that the host takes no more label sets than those that it has, of this worker or of
+    /// others.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Whether a key that is new may come to a label set of its own, or can be remembered.
+    pub fn may_learn(&self) -> bool {
+        (self.has_room() && !self.closed) || self.has_room_for_key()
+    }
+
     /// Adds a new label set: its first key, the hash of its values, its series. It must fit.
     pub fn add(
         &mut self,
@@ -108,7 +127,7 @@ impl LabelSets {
 
     /// Whether one more key fits beside those that were the first of their label set. There may be as
     /// many again: some show the same values as another, others exceed the limit.
-    pub fn has_room_for_key(&self) -> bool {
+    fn has_room_for_key(&self) -> bool {
         self.keys.len() - self.count() < self.limit
     }
 

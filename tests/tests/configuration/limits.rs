@@ -1,8 +1,10 @@
 //! `max_series` and `max_peer_cache_size`, `disable_host_header_fallback`: the bounds on what a client can cause.
 
+use bytes::Bytes;
 use harness::client::{AUTHORITY, request};
-use harness::{Client, Sidecar, SidecarBuilder};
-use hyper::Method;
+use harness::{Client, Sidecar, SidecarBuilder, eventually};
+use http_body_util::Full;
+use hyper::{Method, Request};
 use serde_json::json;
 
 use crate::expected::{assert_counted, inbound, outbound};
@@ -23,7 +25,7 @@ async fn requests_beyond_the_most_series_are_counted_in_one_more() {
     let page = sidecar.page_after(40).await.unwrap();
     for code in 400..420 {
         let code = code.to_string();
-        let service = if code < "403".to_owned() {
+        let service = if *code < *"403" {
             "podinfo.test.svc.cluster.local"
         } else {
             "overflow"
@@ -53,10 +55,8 @@ async fn a_503_of_a_known_caller_is_a_503_although_a_client_forged_hosts() {
 
     client.send(cart("/version")).await.unwrap();
     for host in 0..50 {
-        let mut request = request(Method::GET, "/version").unwrap();
-        let uri = format!("http://host-{host}.example/version");
-        *request.uri_mut() = uri.parse().unwrap();
-        client.send(request).await.unwrap();
+        let host = format!("host-{host}.example");
+        client.send(to_host(&host)).await.unwrap();
     }
     for _ in 0..50 {
         client.send(cart("/status/503")).await.unwrap();
@@ -125,6 +125,70 @@ async fn a_custom_label_without_bounds_has_the_same_bound() {
     assert_eq!(sum(&page, REQUESTS, &[("path", "overflow")]), "45");
 }
 
+#[tokio::test]
+async fn the_limit_is_one_for_all_workers_and_configurations() {
+    const LIMIT: usize = 150;
+    let config = |number: usize| json!({ "max_series": LIMIT, "max_peer_cache_size": number });
+    let (_app, sidecar) = SidecarBuilder::inbound()
+        .without_service()
+        .concurrency(2)
+        .plugin_config(config(1))
+        .discovered_plugin_config()
+        .start_with_app()
+        .await
+        .unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(client(&sidecar).await);
+    }
+
+    let mut sent = 0;
+    for number in 1..=4 {
+        if number > 1 {
+            sidecar.reconfigure(config(number)).unwrap();
+        }
+        reloaded(&sidecar, number).await;
+        for host in 0..80 {
+            for client in &mut clients {
+                let host = format!("host-{number}-{host}.example");
+                client.send(to_host(&host)).await.unwrap();
+                sent += 1;
+            }
+        }
+    }
+
+    let page = sidecar.page_after(sent).await.unwrap();
+    assert_eq!(sum(&page, REQUESTS, &[]), sent.to_string());
+    let overflow = page.sum(REQUESTS, &[("destination_service", "overflow")]);
+    assert!(overflow > 0.0);
+    // One for the overflow; and what two workers met at once counts twice.
+    let series = page.series(REQUESTS).len();
+    assert!((LIMIT - 10..=LIMIT + 1).contains(&series), "{series}");
+}
+
+/// Waits until Envoy has taken that many configurations of the module.
+async fn reloaded(sidecar: &Sidecar, times: usize) {
+    eventually("the configuration is in use", async || {
+        let stats = sidecar
+            .envoy
+            .admin_get("/stats?filter=config_reload$")
+            .await?;
+        let stats = stats.text();
+        let counts = stats.lines().filter_map(|line| line.rsplit(": ").next());
+        let reloads: usize = counts.filter_map(|count| count.parse::<usize>().ok()).sum();
+        Ok((reloads >= times).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// GET of that host.
+fn to_host(host: &str) -> Request<Full<Bytes>> {
+    let mut request = request(Method::GET, "/version").unwrap();
+    *request.uri_mut() = format!("http://{host}/version").parse().unwrap();
+    request
+}
+
 /// A client that asks for more hosts than there may be label sets, and two scrapes.
 #[tokio::test]
 async fn at_the_default_limit_the_page_and_the_memory_are_bounded() {
@@ -138,10 +202,8 @@ async fn at_the_default_limit_the_page_and_the_memory_are_bounded() {
     let before = resident_bytes(&sidecar);
 
     for host in 0..1_200 {
-        let mut request = request(Method::GET, "/version").unwrap();
-        let uri = format!("http://host-{host}.example/version");
-        *request.uri_mut() = uri.parse().unwrap();
-        client.send(request).await.unwrap();
+        let host = format!("host-{host}.example");
+        client.send(to_host(&host)).await.unwrap();
     }
 
     let page = sidecar.page_after(1_201).await.unwrap();
@@ -154,10 +216,8 @@ async fn at_the_default_limit_the_page_and_the_memory_are_bounded() {
     for _ in 0..2 {
         let page = scraper.get("/stats/prometheus").await.unwrap().body.len();
         assert!(page <= MAX_PAGE_BYTES, "{page} bytes");
-        eprintln!("page {page}");
     }
     let growth = resident_bytes(&sidecar) - before;
-    eprintln!("growth {growth}");
     assert!(growth <= MAX_GROWTH_BYTES, "{growth} bytes");
 }
 
