@@ -201,7 +201,8 @@ impl JsonField {
         let JsonFields { path, fields } = self.object()?;
         let mut dimensions = Vec::new();
         for (label, value) in fields {
-            let path = format!("{path}[{}]", quoted(&label));
+            let shown = label.get(..label.floor_char_boundary(MAX_NAME_BYTES));
+            let path = format!("{path}[{:?}]", shown.unwrap_or_default());
             let name = Self {
                 path: path.clone(),
                 value: Json::Text(label),
