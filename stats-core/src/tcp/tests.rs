@@ -245,7 +245,7 @@ fn labels_of_the_users_own_are_evaluated_at_the_end() {
 }
 
 #[test]
-fn what_exceeds_the_limit_is_counted_in_one_more_series() {
+fn what_exceeds_the_limit_is_counted_with_true_flags() {
     let mut fixture = Fixture::new(ListenerDirection::Inbound, r#"{"max_series": 1}"#);
     for flags in [0, 1 << 5, 1 << 6] {
         fixture.host.facts.response_flags = flags;
@@ -255,10 +255,16 @@ fn what_exceeds_the_limit_is_counted_in_one_more_series() {
     }
     assert_eq!(fixture.sums(), [3, 3, 6, 3], "none is lost");
     let closed = fixture.samples(TcpMetric::ConnectionsClosedTotal);
-    let beyond = closed
+    let beyond: Vec<_> = closed
         .iter()
-        .find(|(series, _)| series.contains("overflow"));
-    assert_eq!(beyond.map(|(_, value)| *value), Some(2), "{closed:?}");
+        .filter(|(series, _)| series.contains("destination_service=\"overflow\""))
+        .collect();
+    for flags in ["UC", "UF"] {
+        let flags = alloc::format!("response_flags=\"{flags}\"");
+        let with_flags = beyond.iter().find(|(series, _)| series.contains(&flags));
+        assert_eq!(with_flags.map(|(_, value)| *value), Some(1), "{closed:?}");
+    }
+    assert_eq!(beyond.len(), 2, "{closed:?}");
 }
 
 #[test]
