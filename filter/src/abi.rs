@@ -64,8 +64,6 @@ pub enum LogLevel {
 }
 
 const OK: u32 = 0;
-/// Shared data is set whatever is there.
-const ANY_VERSION: u32 = 0;
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
@@ -269,17 +267,6 @@ impl ProxyWasm {
         let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
         // SAFETY: no memory is passed.
         unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
-    }
-
-    /// What a VM of the same id has [shared](Self::share) under this key.
-    pub fn shared(&self, key: &[u8]) -> Option<&[u8]> {
-        let (value, _) = self.get(key)?;
-        Some(value)
-    }
-
-    /// Shares a value with all VMs of the same id, those to come included.
-    pub fn share(&mut self, key: &[u8], value: &[u8]) {
-        self.set(key, value, ANY_VERSION);
     }
 
     /// Makes another context the one that calls are about; whether there still is one.

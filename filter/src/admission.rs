@@ -10,12 +10,26 @@ const LABEL_SET: &[u8] = b"mixerless.label_set.";
 /// How often another worker may come first before a label set is not taken.
 const MAX_TRIES: usize = 16;
 
-/// Data that workers share, each with a version that changes with it.
+/// Shared data is set whatever is there.
+const ANY_VERSION: u32 = 0;
+
+/// Data that all VMs of one id share, those to come included, each with a version that changes with it.
 pub trait SharedData {
     /// The value of a key, and its version.
     fn get(&self, key: &[u8]) -> Option<(&[u8], u32)>;
     /// Sets the value of a key whose version is still this one, or of a new key; whether it did.
     fn set(&self, key: &[u8], value: &[u8], version: u32) -> bool;
+
+    /// The value of a key.
+    fn shared(&self, key: &[u8]) -> Option<&[u8]> {
+        let (value, _) = self.get(key)?;
+        Some(value)
+    }
+
+    /// Sets the value of a key.
+    fn share(&self, key: &[u8], value: &[u8]) {
+        self.set(key, value, ANY_VERSION);
+    }
 }
 
 /// Whether the label set with this stat name is one of at most `limit`: it was counted before, or is now.
@@ -37,7 +51,7 @@ pub fn admit(shared: &impl SharedData, stat_name: &str, limit: usize) -> bool {
             return false;
         }
         if shared.set(COUNT, &(count + 1).to_ne_bytes(), version) {
-            shared.set(&key, b"", 0);
+            shared.share(&key, b"");
             return true;
         }
     }

@@ -5,8 +5,8 @@ use hashbrown::HashTable;
 use stats_core::tcp::Connection;
 
 use crate::abi::ProxyWasm;
-use crate::hash;
 use crate::loaded::Loaded;
+use crate::requests::hash;
 
 /// Connections that are open.
 pub struct OpenConnections(HashTable<OpenConnection>);

@@ -18,21 +18,23 @@ mod loaded;
 mod logger;
 mod memory;
 mod pairs;
+mod requests;
 mod roots;
 mod values;
 
 use std::cell::RefCell;
 
-use hashbrown::HashTable;
 use stats_core::host::envoy;
 use stats_core::http::Plugin;
 use stats_core::http::request::Request;
 
 use abi::{BufferType, LogLevel, ProxyWasm};
+use admission::SharedData;
 use connections::OpenConnections;
 use facts::Attributes;
 use host::{Host, PluginState};
 use loaded::Loaded;
+use requests::OpenRequests;
 
 /// Go on with the headers.
 const CONTINUE: u32 = 0;
@@ -42,16 +44,8 @@ const CONTINUE: u32 = 0;
 struct Contexts {
     /// By root context, of which there are few.
     plugins: Vec<(u32, Option<Loaded>)>,
-    requests: HashTable<OpenRequest>,
+    requests: OpenRequests,
     connections: OpenConnections,
-}
-
-/// A request between its callbacks.
-struct OpenRequest {
-    context: u32,
-    /// The context of its plugin.
-    root: u32,
-    request: Request,
 }
 
 thread_local! {
@@ -59,15 +53,10 @@ thread_local! {
     static CONTEXTS: RefCell<Contexts> = const {
         RefCell::new(Contexts {
             plugins: Vec::new(),
-            requests: HashTable::new(),
+            requests: OpenRequests::new(),
             connections: OpenConnections::new(),
         })
     };
-}
-
-/// Contexts are numbered one after the other by the proxy, so that a multiplication sets them apart.
-fn hash(context: u32) -> u64 {
-    u64::from(context).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Contexts {
@@ -87,13 +76,7 @@ impl Contexts {
         let Some(Some(_)) = of(&mut self.plugins, root) else {
             return;
         };
-        let request = OpenRequest {
-            context,
-            root,
-            request: Request::default(),
-        };
-        self.requests
-            .insert_unique(hash(context), request, |open| hash(open.context));
+        self.requests.begin(context, root);
     }
 
     /// Does something with an open request, its plugin and their host. Gives back the proxy where the
@@ -105,25 +88,13 @@ impl Contexts {
         proxy: ProxyWasm,
         callback: impl FnOnce(&mut Plugin, &mut Host<'_>, &mut Request),
     ) -> Option<ProxyWasm> {
-        let open = self
-            .requests
-            .find_mut(hash(context), |open| open.context == context);
-        let Some(open) = open else {
+        let Some(open) = self.requests.find(context) else {
             return Some(proxy);
         };
         if let Some(Some(Loaded { plugin, state, .. })) = of(&mut self.plugins, open.root) {
             callback(plugin, &mut Host::new(proxy, state), &mut open.request);
         }
         None
-    }
-
-    /// A request has ended; its plugin's root context, if it is one.
-    #[inline]
-    fn end(&mut self, context: u32) -> Option<u32> {
-        let open = self
-            .requests
-            .find_entry(hash(context), |open| open.context == context);
-        open.ok().map(|open| open.remove().0.root)
     }
 
     /// A connection has ended.
@@ -170,9 +141,7 @@ impl Contexts {
                 };
                 if let Some(old) = slot.replace(new) {
                     // What they know is the old plugin's.
-                    for open in self.requests.iter_mut().filter(|open| open.root == root) {
-                        open.request.forget_plugin();
-                    }
+                    self.requests.of(root).for_each(Request::forget_plugin);
                     self.connections.forget_plugin(root);
                     old.release(proxy);
                 }
@@ -206,10 +175,7 @@ impl Contexts {
         let proxy = connections.tick(proxy, loaded, root, reports);
         let Loaded { plugin, state, .. } = loaded;
         let mut host = Host::new(proxy, state);
-        requests.retain(|open| {
-            if open.root != root {
-                return true;
-            }
+        requests.retain(root, |open| {
             host.proxy.reuse_memory();
             let is_open = host.proxy.set_context(open.context);
             if !is_open {
@@ -240,12 +206,12 @@ impl Contexts {
             proxy.set_context(root);
             connections.end_all(gone);
             if let Some(mut plugin) = plugin {
-                for open in requests.iter_mut().filter(|open| open.root == gone) {
-                    proxy = plugin.on_done(proxy, &mut open.request);
+                for request in requests.of(gone) {
+                    proxy = plugin.on_done(proxy, request);
                 }
                 plugin.plugin.end();
             }
-            requests.retain(|open| open.root != gone);
+            requests.retain(gone, |_| false);
         }
         proxy.set_context(root);
         proxy
@@ -327,7 +293,7 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
     Contexts::enter(|contexts, _| {
-        if let Some(root) = contexts.end(context) {
+        if let Some(root) = contexts.requests.end(context) {
             contexts.connections.begin(context, root);
         }
     });
@@ -352,7 +318,7 @@ extern "C" fn proxy_on_log(context: u32) {
         match other {
             Some(proxy) => contexts.end_connection(context, proxy),
             None => {
-                contexts.end(context);
+                contexts.requests.end(context);
             }
         }
     });
