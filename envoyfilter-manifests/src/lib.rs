@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files |
 //! | `mixerless push` | [`push`]: the module as an OCI image |
-//! | `mixerless check` | [`check`]: the faults of a live `/stats/prometheus` |
+//! | `mixerless check` | [`check`]: the faults of live proxies |
 //!
 //! Not here: what the module does. Labels, metric names and tag rules come from `stats-core`.
 
@@ -22,6 +22,7 @@ pub mod readers;
 pub mod settings;
 
 mod envoy_gateway;
+mod scrape;
 
 /// Makes ring the process's TLS provider, unless there is one already.
 fn use_ring() {

@@ -24,7 +24,7 @@ enum Command {
     Manifests(Box<ManifestsOptions>),
     /// Push the module to an OCI registry; prints settings for `manifests`
     Push(push::PushOptions),
-    /// Find faults in a proxy's metrics. Exit status: 0 no faults, 1 faults, 2 not checked
+    /// Find faults in proxies' metrics. Exit status: 0 none that fails, 1 such a fault, 2 not checked
     Check(check::CheckOptions),
 }
 
@@ -56,14 +56,12 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Manifests(options) => write_manifests(*options)?,
         Command::Push(options) => println!("{}", asynchronously(push::push(&options))?),
         Command::Check(options) => {
-            let reports = asynchronously(check::check(&options))?;
+            let report = asynchronously(check::check(&options))?;
             match options.output {
-                Output::Text => print!("{reports}"),
-                Output::Json => println!("{}", serde_json::to_string_pretty(&reports)?),
+                Output::Text => print!("{report}"),
+                Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
             }
-            if !reports.all_well() {
-                return Ok(ExitCode::FAILURE);
-            }
+            return Ok(report.verdict.exit_code());
         }
     }
     Ok(ExitCode::SUCCESS)

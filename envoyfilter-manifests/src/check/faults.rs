@@ -1,6 +1,10 @@
-//! The faults of a page, with a probable cause and a remedy. Unknown workloads are in [`unknown`].
+//! The faults of a proxy, with a probable cause and a remedy. Whether the module runs, and how often, is in [`module`];
+//! unknown workloads are in [`unknown`].
 
+mod module;
 mod unknown;
+
+pub use self::module::RECEIVED;
 
 use std::collections::BTreeSet;
 
@@ -8,9 +12,13 @@ use stats_core::labels::OVERFLOW;
 use stats_core::labels::metrics::HttpMetric;
 
 use super::finding::{Fault, Finding};
-use super::page::{ScrapedPage, ScrapedSample};
+use super::observation::Observation;
 use crate::plugin_config::PluginConfig;
 use crate::readers::REQUIRED_BUCKETS;
+use crate::scrape::{ScrapedPage, ScrapedSample};
+
+/// The share of the limit from which on it is near.
+const NEAR: f64 = 0.8;
 
 /// The expected content of a page.
 #[derive(Clone, Debug)]
@@ -18,34 +26,49 @@ pub struct Expectations {
     labels: Vec<String>,
     prefix: String,
     max_series: usize,
+    /// The share of requests, in percent, up to which a fault of single requests is none.
+    threshold: f64,
 }
 
 impl Expectations {
     /// The expectations for a module with that configuration.
-    pub fn of(plugin: &PluginConfig) -> Self {
+    pub fn of(plugin: &PluginConfig, threshold: f64) -> Self {
         Self {
             labels: plugin.labels(),
             prefix: plugin.prefix(),
             max_series: plugin.max_series(),
+            threshold,
         }
     }
 
-    /// All faults of a page.
-    pub fn examine(&self, page: &ScrapedPage) -> Vec<Finding> {
+    /// All faults of a proxy.
+    pub fn examine(&self, observed: &Observation) -> Vec<Finding> {
+        let page = &observed.page;
         // Without labels, the other faults cannot be found.
         if let Some(finding) = self.labels_in_names(page).or_else(|| self.no_metrics(page)) {
             return vec![finding];
         }
         [
+            self.no_requests(observed),
             self.made_twice(page),
-            self.unknown_self(page),
-            self.unknown_peers(page),
-            self.series_limit(page),
+            self.counted_twice(observed),
+            self.unknown_self(observed),
+            self.unknown_peers(observed),
+            self.peers_outside(observed),
+            self.no_answer(observed),
+            self.series_limit(observed),
             self.missing_buckets(page),
         ]
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// Whether a page of which requests were counted has no histogram yet: Envoy shows them after its next flush.
+    pub fn awaits_histograms(&self, page: &ScrapedPage) -> bool {
+        let buckets = format!("{}_bucket", self.name(HttpMetric::RequestDuration));
+        let has = |name: &str| page.samples.iter().any(|sample| sample.name == name);
+        has(&self.requests()) && !has(&buckets)
     }
 
     /// Envoy writes `reporter=.=source;.;` as `reporter___source___` if no rule takes it out of the name.
@@ -83,36 +106,6 @@ impl Expectations {
         ))
     }
 
-    fn no_metrics(&self, page: &ScrapedPage) -> Option<Finding> {
-        if page
-            .samples
-            .iter()
-            .any(|sample| sample.name.starts_with(&self.prefix) && sample.name != self.build())
-        {
-            return None;
-        }
-        if page
-            .samples
-            .iter()
-            .any(|sample| sample.name == self.build())
-        {
-            return Some(Finding::new(
-                Fault::NoMetrics,
-                "The module runs, but has counted no request yet.",
-                "Send a request through this proxy and check again.",
-            ));
-        }
-        Some(Finding::new(
-            Fault::NoMetrics,
-            format!(
-                "There is no metric {}*: the module does not run in this proxy.",
-                self.prefix
-            ),
-            "See that the EnvoyFilter, WasmPlugin or TrafficExtension is in the root namespace or in the pod's own, and look into \
-             the proxy's log for `wasm`: a wrong sha256, a registry that cannot be reached, or a missing pull secret stand there.",
-        ))
-    }
-
     /// Native metrics have the same names; a page with both declares each family twice, or has a series twice.
     fn made_twice(&self, page: &ScrapedPage) -> Option<Finding> {
         let declared = page
@@ -143,19 +136,20 @@ impl Expectations {
         ))
     }
 
-    fn series_limit(&self, page: &ScrapedPage) -> Option<Finding> {
+    fn series_limit(&self, observed: &Observation) -> Option<Finding> {
         let requests = self.requests();
         // The one label that says so for every reporter.
         let overflow = |sample: &ScrapedSample| sample.label("destination_service") == OVERFLOW;
-        let series = page
-            .of(&requests)
-            .filter(|sample| !overflow(sample))
-            .count();
-        let (lost, all) = self.count(page, |_| true, overflow);
+        let series = observed.series.unwrap_or_else(|| {
+            let own = |sample: &ScrapedSample| sample.name == requests && !overflow(sample);
+            let samples = observed.page.samples.iter();
+            samples.map(|sample| f64::from(own(sample))).sum()
+        });
+        let (lost, all) = self.count(observed, |_| true, overflow);
         let remedy = "Find the label with too many values, usually one of your own dimensions or destination_service: \
                       topk(5, count by (destination_service) (istio_requests_total)). Remove it (tags_to_remove), turn off \
                       the fallback to the Host header (disable_host_header_fallback), or raise max_series.";
-        if lost > 0.0 {
+        if self.matters(lost, all) {
             return Some(Finding::new(
                 Fault::SeriesOverLimit,
                 format!(
@@ -165,8 +159,8 @@ impl Expectations {
                 remedy,
             ));
         }
-        // In tenths, to stay with whole numbers.
-        (self.max_series > 0 && series * 10 >= self.max_series * 8).then(|| {
+        let limit = u32::try_from(self.max_series).map_or(f64::INFINITY, f64::from);
+        (limit > 0.0 && series >= NEAR * limit).then(|| {
             Finding::new(
                 Fault::SeriesNearLimit,
                 format!(
@@ -184,6 +178,8 @@ impl Expectations {
             .of(&format!("{duration}_bucket"))
             .map(|sample| sample.label("le"))
             .collect();
+        let requests = self.requests();
+        page.of(&requests).next()?;
         let missing: Vec<&str> = REQUIRED_BUCKETS
             .into_iter()
             .filter(|bound| !bounds.contains(bound))
@@ -204,8 +200,7 @@ impl Expectations {
         Some(Finding::new(
             Fault::MissingBuckets,
             problem,
-            "A histogram takes its first flush to appear: check again in a few seconds. If it stays, somebody set the bounds: see \
-             stats_config.histogram_bucket_settings in the bootstrap, or the pod's annotation sidecar.istio.io/statsHistogramBuckets, \
+            "Somebody set the bounds: see stats_config.histogram_bucket_settings in the bootstrap, or the pod's annotation sidecar.istio.io/statsHistogramBuckets, \
              for the prefix wasmcustom; the rest of the metric counts on.",
         ))
     }
@@ -213,17 +208,23 @@ impl Expectations {
     /// Among certain requests, the number of those that also match `which`, and the number of all.
     fn count(
         &self,
-        page: &ScrapedPage,
+        observed: &Observation,
         among: impl Fn(&ScrapedSample) -> bool,
         which: impl Fn(&ScrapedSample) -> bool,
     ) -> (f64, f64) {
         let requests = self.requests();
-        page.of(&requests)
+        observed
+            .counted(&requests)
             .filter(|sample| among(sample))
             .fold((0.0, 0.0), |(some, all), sample| {
                 let more = if which(sample) { sample.value } else { 0.0 };
                 (some + more, all + sample.value)
             })
+    }
+
+    /// Whether some of all requests are more than is to be overlooked.
+    fn matters(&self, some: f64, all: f64) -> bool {
+        some > 0.0 && 100.0 * some > self.threshold * all
     }
 
     fn requests(&self) -> String {

@@ -170,6 +170,14 @@ impl BareEnvoy {
         client.get("/stats/prometheus").await.unwrap().text()
     }
 
+    /// Waits until this is on the page.
+    pub async fn shows(&self, what: &str) {
+        let shown = eventually(what, async || {
+            Ok(self.text().await.contains(what).then_some(()))
+        });
+        shown.await.unwrap();
+    }
+
     /// The page once it satisfies a condition.
     pub async fn page_when(&self, what: &str, condition: impl Fn(&Page) -> bool) -> Page {
         let page = eventually(what, async || {
@@ -183,4 +191,47 @@ impl BareEnvoy {
 fn endpoint(resources: &mut Value, cluster: usize) -> &mut Value {
     let load = &mut resources["clusters"][cluster]["load_assignment"];
     &mut load["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+}
+
+/// The traffic listener's connection manager.
+pub fn connection_manager(bootstrap: &mut Value) -> &mut Value {
+    let pointer = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    bootstrap.pointer_mut(pointer).unwrap()
+}
+
+/// Its filters.
+pub fn http_filters(bootstrap: &mut Value) -> &mut Value {
+    &mut connection_manager(bootstrap)["http_filters"]
+}
+
+/// Gives the module this configuration, whether it will take it or not.
+pub fn configure(bootstrap: &mut Value, config: &str) {
+    http_filters(bootstrap)[0]["typed_config"]["config"]["configuration"]["value"] = json!(config);
+}
+
+/// Puts the module into the chain a second time, under another name.
+pub fn twice(bootstrap: &mut Value) {
+    let filters = http_filters(bootstrap).as_array_mut().unwrap();
+    let mut second = filters[0].clone();
+    second["name"] = json!("mixerless.again");
+    second["typed_config"]["config"]["name"] = json!("mixerless.again");
+    filters.insert(1, second);
+}
+
+/// Another extension makes metrics of the same names, as Istio's native ones would.
+pub fn made_twice(bootstrap: &mut Value) {
+    let tag = |name: &str, value: &str| json!({ "name": name, "value_format": value });
+    let tags = [
+        tag("reporter", "destination"),
+        tag("response_code", "%RESPONSE_CODE%"),
+    ];
+    let stat = json!({ "name": "requests_total", "tags": tags });
+    connection_manager(bootstrap)["access_log"] = json!([{
+        "name": "envoy.access_loggers.stats",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
+            "stat_prefix": "wasmcustom.istio",
+            "counters": [{ "stat": stat, "value_fixed": 1 }],
+        },
+    }]);
 }

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use harness::{Mesh, Roles};
+use harness::{Client, Mesh, Roles};
 use serde_json::{Value, json};
 
-use crate::bare_envoy::BareEnvoy;
+use crate::bare_envoy::{BareEnvoy, configure, http_filters, made_twice, twice};
 use crate::support::{free_port, mixerless, run, texts};
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn labels_in_names_are_listed() {
     })
     .await;
     proxy.get("/version").await;
-    shows(&proxy, "istio_requests_total").await;
+    proxy.shows("istio_requests_total").await;
 
     let problem = only(&proxy, "labels-in-names", &[]).await;
     assert!(
@@ -63,7 +63,7 @@ async fn all_labels_in_names_are_found_too() {
     })
     .await;
     proxy.get("/version").await;
-    shows(&proxy, "istio_requests_total").await;
+    proxy.shows("istio_requests_total").await;
 
     let problem = only(&proxy, "labels-in-names", &[]).await;
     for label in stats_core::labels::LABELS {
@@ -72,17 +72,19 @@ async fn all_labels_in_names_are_found_too() {
 }
 
 #[tokio::test]
-async fn callers_from_outside_the_mesh_are_unknown_peers() {
+async fn callers_from_outside_the_mesh_are_a_note() {
     let proxy = BareEnvoy::start(|_| {}).await;
     for _ in 0..3 {
         proxy.get("/version").await;
     }
-    shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
+    proxy
+        .shows("istio_request_duration_milliseconds_bucket")
+        .await;
 
-    let problem = only(&proxy, "unknown-peers", &[]).await;
-    assert_eq!(
-        problem,
-        "The source of 3 of 3 requests is unknown; 3 of them came without mutual TLS, so most likely from outside the mesh."
+    let problem = only(&proxy, "peers-outside", &[]).await;
+    assert!(
+        problem.starts_with("3 of 3 requests came without mutual TLS and without metadata,"),
+        "{problem}"
     );
 }
 
@@ -94,10 +96,12 @@ async fn the_modules_own_reasons_are_passed_on_under_whatever_prefix() {
     std::fs::write(file.path(), config.to_string()).unwrap();
     let proxy = BareEnvoy::configured(config, |_| {}).await;
     proxy.get("/version").await;
-    shows(&proxy, "mesh_request_duration_milliseconds_bucket").await;
+    proxy
+        .shows("mesh_request_duration_milliseconds_bucket")
+        .await;
 
     let flags = ["--plugin-config", file.path().to_str().unwrap()];
-    let problem = only(&proxy, "unknown-peers", &flags).await;
+    let problem = only(&proxy, "peers-outside", &flags).await;
     assert!(
         problem.ends_with(" The module's own reasons: no_metadata (1)."),
         "{problem}"
@@ -132,7 +136,9 @@ async fn a_proxy_that_does_not_know_itself_is_found() {
     })
     .await;
     proxy.get("/version").await;
-    shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
+    proxy
+        .shows("istio_request_duration_milliseconds_bucket")
+        .await;
 
     let findings = check(&proxy.metrics.to_string(), &[]).await;
     assert!(problem(&findings, "unknown-self").contains("its own workload in 1 of 1 requests"));
@@ -151,8 +157,8 @@ async fn a_port_on_which_nobody_serves_metrics_is_found() {
 #[tokio::test]
 async fn a_proxy_without_the_module_and_one_without_traffic_are_told_apart() {
     let without_traffic = BareEnvoy::start(|_| {}).await;
-    shows(&without_traffic, "istio_build").await;
-    let problem = only(&without_traffic, "no-metrics", &[]).await;
+    without_traffic.shows("istio_build").await;
+    let problem = only(&without_traffic, "no-requests", &[]).await;
     assert!(problem.contains("has counted no request yet"), "{problem}");
 
     let without_module = BareEnvoy::start(|bootstrap| {
@@ -175,14 +181,16 @@ async fn series_near_the_limit_and_beyond_it_are_found() {
     for code in 200..204 {
         proxy.get(&format!("/status/{code}")).await;
     }
-    shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
+    proxy
+        .shows("istio_request_duration_milliseconds_bucket")
+        .await;
     let findings = check(&proxy.metrics.to_string(), &flags).await;
     assert!(problem(&findings, "series-near-limit").starts_with("4 of at most 5 label sets"));
 
     for code in 400..410 {
         proxy.get(&format!("/status/{code}")).await;
     }
-    shows(&proxy, "\"overflow\"").await;
+    proxy.shows("\"overflow\"").await;
     let findings = check(&proxy.metrics.to_string(), &flags).await;
     let problem = problem(&findings, "series-over-limit");
     assert!(
@@ -194,25 +202,11 @@ async fn series_near_the_limit_and_beyond_it_are_found() {
 /// Only Istio's Envoy has the native metrics; here another extension makes metrics of the same names.
 #[tokio::test]
 async fn metrics_made_twice_are_found() {
-    let proxy = BareEnvoy::start(|bootstrap| {
-        let tag = |name: &str, value: &str| json!({ "name": name, "value_format": value });
-        let tags = [
-            tag("reporter", "destination"),
-            tag("response_code", "%RESPONSE_CODE%"),
-        ];
-        let stat = json!({ "name": "requests_total", "tags": tags });
-        connection_manager(bootstrap)["access_log"] = json!([{
-            "name": "envoy.access_loggers.stats",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
-                "stat_prefix": "wasmcustom.istio",
-                "counters": [{ "stat": stat, "value_fixed": 1 }],
-            },
-        }]);
-    })
-    .await;
+    let proxy = BareEnvoy::start(made_twice).await;
     proxy.get("/version").await;
-    shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
+    proxy
+        .shows("istio_request_duration_milliseconds_bucket")
+        .await;
 
     let findings = check(&proxy.metrics.to_string(), &[]).await;
     let problem = problem(&findings, "made-twice");
@@ -230,7 +224,9 @@ async fn a_histogram_without_the_bounds_that_readers_need_is_found() {
     })
     .await;
     proxy.get("/version").await;
-    shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
+    proxy
+        .shows("istio_request_duration_milliseconds_bucket")
+        .await;
 
     let findings = check(&proxy.metrics.to_string(), &[]).await;
     let problem = problem(&findings, "missing-buckets");
@@ -238,35 +234,100 @@ async fn a_histogram_without_the_bounds_that_readers_need_is_found() {
 }
 
 #[tokio::test]
-async fn people_get_words_and_what_makes_no_sense_is_an_error() {
-    let proxy = BareEnvoy::start(|_| {}).await;
+async fn two_copies_of_the_module_are_found() {
+    let proxy = BareEnvoy::start(twice).await;
+    for _ in 0..5 {
+        proxy.get("/version").await;
+    }
+    proxy
+        .shows("istio_request_duration_milliseconds_bucket")
+        .await;
+
+    let findings = check(&proxy.metrics.to_string(), &[]).await;
+    let problem = problem(&findings, "counted-twice");
+    assert!(
+        problem.starts_with("10 requests are counted, but the proxy has received 5:"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_found() {
+    let proxy = BareEnvoy::start(|bootstrap| configure(bootstrap, r#"{"max_series": -1}"#)).await;
     proxy.get("/version").await;
-    shows(&proxy, "istio_request_duration_milliseconds_bucket").await;
+    proxy.shows("envoy_wasm_").await;
+    let problem = only(&proxy, "config-refused", &[]).await;
+    assert!(
+        problem.contains("has refused its configuration"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_is_no_unknown_peer() {
+    let mesh = Mesh::builder().start().await.unwrap();
+    let Mesh {
+        outbound,
+        inbound,
+        app,
+    } = mesh;
+    drop((inbound, app));
+    let mut client = Client::http1(outbound.traffic).await.unwrap();
+    assert_eq!(client.get("/version").await.unwrap().status, 503);
+    outbound.page_after(1).await.unwrap();
+
+    let findings = check(&outbound.metrics.to_string(), &[]).await;
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    let problem = problem(&findings, "no-answer");
+    assert!(
+        problem.starts_with("1 of 1 requests got no answer"),
+        "{problem}"
+    );
+}
+
+/// As on the page about a bare Envoy: one curl, and at once the check.
+#[tokio::test]
+async fn people_get_words_and_what_makes_no_sense_is_an_error() {
+    let proxy = BareEnvoy::start(|bootstrap| bootstrap["stats_flush_interval"] = json!("2s")).await;
+    proxy.get("/version").await;
     let mut command = mixerless();
     command.args(["check", &proxy.metrics.to_string()]);
     let output = run(command).await;
-    assert_eq!(output.status.code(), Some(1));
-    let (stdout, _) = texts(&output);
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
     assert!(
         stdout.starts_with(&format!(
-            "http://{}/stats/prometheus:\n  - The source of 1 of 1",
+            "http://{}/stats/prometheus: all is well\n  note peers-outside: 1 of 1",
             proxy.metrics
         )),
         "{stdout}"
     );
 
-    let mut command = mixerless();
-    command.args(["check", "ftp://proxy"]);
-    let output = run(command).await;
-    assert_eq!(output.status.code(), Some(2));
-    assert!(
-        texts(&output)
-            .1
-            .starts_with("error: ftp://proxy is no address")
-    );
+    for (arguments, error) in [
+        (&["ftp://proxy"][..], "error: ftp://proxy is no address"),
+        (
+            &["a", "--ignore", "nothing"],
+            "error: invalid value 'nothing' for '--ignore",
+        ),
+        (
+            &["a", "--threshold", "101"],
+            "error: invalid value '101' for '--threshold",
+        ),
+        (
+            &["a", "--since", "soon"],
+            "error: invalid value 'soon' for '--since",
+        ),
+    ] {
+        let mut command = mixerless();
+        command.arg("check").args(arguments);
+        let output = run(command).await;
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = texts(&output).1;
+        assert!(stderr.starts_with(error), "{stderr}");
+    }
 }
 
-/// The findings of `check --output json`; checks the exit status too.
+/// The findings of `check --output json`; checks the exit status, and the whole against its schema.
 async fn check(address: &str, flags: &[&str]) -> Vec<Value> {
     let mut command: Command = mixerless();
     command
@@ -274,14 +335,24 @@ async fn check(address: &str, flags: &[&str]) -> Vec<Value> {
         .args(flags);
     let output = run(command).await;
     let (stdout, stderr) = texts(&output);
-    let reports: Value =
+    let report: Value =
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"));
-    let findings = reports[0]["findings"].as_array().unwrap().clone();
-    assert_eq!(
-        output.status.code(),
-        Some(i32::from(!findings.is_empty())),
-        "{stdout}{stderr}"
-    );
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/check.schema.json");
+    let schema = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    if let Err(error) = jsonschema::validate(&schema, &report) {
+        panic!("{error}: {stdout}");
+    }
+    let findings = report["proxies"][0]["findings"].as_array().unwrap().clone();
+    let is = |finding: &Value, fault: &str| finding["fault"] == fault;
+    let code = if findings
+        .iter()
+        .any(|finding| is(finding, "no-stats-listener"))
+    {
+        2
+    } else {
+        i32::from(findings.iter().any(|finding| finding["severity"] != "note"))
+    };
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
     findings
 }
 
@@ -297,20 +368,4 @@ fn problem(findings: &[Value], fault: &str) -> String {
     let finding = finding.unwrap_or_else(|| panic!("no {fault}: {findings:#?}"));
     assert!(!finding["remedy"].as_str().unwrap().is_empty());
     finding["problem"].as_str().unwrap().to_owned()
-}
-
-async fn shows(proxy: &BareEnvoy, what: &str) {
-    let shown = harness::eventually(what, async || {
-        Ok(proxy.text().await.contains(what).then_some(()))
-    });
-    shown.await.unwrap();
-}
-
-fn connection_manager(bootstrap: &mut Value) -> &mut Value {
-    let pointer = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-    bootstrap.pointer_mut(pointer).unwrap()
-}
-
-fn http_filters(bootstrap: &mut Value) -> &mut Value {
-    &mut connection_manager(bootstrap)["http_filters"]
 }

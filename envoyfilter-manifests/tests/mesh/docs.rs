@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use clap::ValueEnum;
 use envoyfilter_manifests::check::Fault;
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::bare_envoy::BareEnvoy;
 use crate::support::{IMAGE, SHA256, mixerless, must, parse};
 
 const PAGES: [&str; 5] = [
@@ -74,13 +78,59 @@ async fn the_commands_of_every_page_write_what_the_page_then_applies() {
 }
 
 #[test]
-fn every_fault_is_explained() {
-    let page = read("istio.md");
-    for fault in Fault::ALL {
-        let name = serde_json::to_value(fault).unwrap();
-        let name = format!("`{}`", name.as_str().unwrap());
-        assert!(page.contains(&name), "{name}");
+fn every_fault_is_explained_and_in_the_schema() {
+    let page = read("check.md");
+    let schema: Value = serde_json::from_str(&read("check.schema.json")).unwrap();
+    let finding = "/properties/proxies/items/properties/findings/items/properties";
+    let codes = schema.pointer(&format!("{finding}/fault/enum")).unwrap();
+    let codes: Vec<&str> = codes
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let known: Vec<String> = Fault::value_variants()
+        .iter()
+        .map(|fault| fault.name())
+        .collect();
+    assert_eq!(codes, known);
+    for fault in Fault::value_variants() {
+        let row = format!("| `{}` | {}", fault.name(), fault.severity().name());
+        assert!(page.contains(&row), "{row}");
     }
+}
+
+/// The last command of the page about a bare Envoy, on its own bootstrap.
+#[tokio::test]
+async fn the_walk_with_a_bare_envoy_ends_in_all_is_well() {
+    let page = read("bare-envoy.md");
+    let walk = commands(&page);
+    let last = walk
+        .iter()
+        .find(|line| line.contains("mixerless check"))
+        .unwrap();
+    let proxy = BareEnvoy::start(|bootstrap| {
+        bootstrap
+            .as_object_mut()
+            .unwrap()
+            .remove("stats_flush_interval");
+    })
+    .await;
+    let program = env!("CARGO_BIN_EXE_mixerless");
+    let last = last
+        .replace("localhost:15006", &proxy.traffic.to_string())
+        .replace(
+            "mixerless check localhost",
+            &format!("{program} check {}", proxy.metrics),
+        );
+    assert!(last.contains(program), "{last}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &last]);
+    let output = must(shell).await;
+    assert!(
+        output.contains("/stats/prometheus: all is well\n"),
+        "{output}"
+    );
 }
 
 /// Flags in running text, too, are flags.
@@ -92,7 +142,7 @@ async fn every_flag_that_a_page_names_is_one() {
         help.args([command, "--help"]);
         known += &must(help).await;
     }
-    for page in PAGES {
+    for page in PAGES.into_iter().chain(["check.md"]) {
         for span in read(page).split('`').skip(1).step_by(2) {
             let Some(flag) = span
                 .split([' ', '='])

@@ -12,6 +12,7 @@
 mod bare_envoy;
 mod check;
 mod docs;
+mod gate;
 mod golden;
 mod patches;
 mod prometheus;

@@ -310,8 +310,8 @@ fn p99(before: &Page, after: &Page) -> f64 {
 }
 
 /// Prometheus with the generated configuration and rules.
-struct Prometheus {
-    address: SocketAddr,
+pub struct Prometheus {
+    pub address: SocketAddr,
     /// The time of queries; now, if not set.
     at: Option<f64>,
     _server: Server,
@@ -319,7 +319,8 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    async fn start(targets: &[SocketAddr]) -> Self {
+    /// Starts it; it scrapes these twice a second.
+    pub async fn start(targets: &[SocketAddr]) -> Self {
         let directory = TempDir::new().unwrap();
         let bundle = manifests(json!({ "image": IMAGE, "scrape-interval": "500ms" }));
         bundle.write(directory.path()).unwrap();
@@ -359,7 +360,8 @@ impl Prometheus {
         }
     }
 
-    async fn at_least(&self, query: &str, least: f64) {
+    /// Waits until a query's only series has at least that value.
+    pub async fn at_least(&self, query: &str, least: f64) {
         let enough = eventually(query, async || {
             let value = self.query(query).await;
             Ok(value.filter(|value| *value >= least))

@@ -83,8 +83,8 @@ pub fn check(proxies: impl Iterator<Item = Ipv4Addr>) -> Result<Vec<String>> {
         .args(["check", "--output", "json"])
         .args(proxies.map(|address| address.to_string()));
     // The exit status is 1 when there are findings, which is no error here.
-    let reports: Value = serde_json::from_slice(&command.output()?.stdout)?;
-    let findings = list(&reports, "").flat_map(|report| list(report, "/findings"));
+    let report: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    let findings = list(&report, "/proxies").flat_map(|report| list(report, "/findings"));
     Ok(findings
         .map(|finding| text(finding, "/fault").to_owned())
         .collect())

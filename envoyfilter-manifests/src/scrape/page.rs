@@ -46,6 +46,15 @@ impl ScrapedPage {
 }
 
 impl ScrapedSample {
+    /// A sample with these labels.
+    pub fn new(name: &str, labels: impl IntoIterator<Item = (String, String)>, value: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            labels: labels.into_iter().collect(),
+            value,
+        }
+    }
+
     /// The value of a label; empty if it is missing, as in Prometheus.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)

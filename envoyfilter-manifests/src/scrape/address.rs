@@ -4,20 +4,37 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use reqwest::Url;
+use reqwest::{Client, Url};
 
-use super::finding::{Fault, Finding};
+use super::page::ScrapedPage;
 use crate::proxy::STATS_PORT;
 
-const PATH: &str = "/stats/prometheus";
+/// The path of a proxy's metrics.
+pub const PAGE_PATH: &str = "/stats/prometheus";
 /// A page of a busy gateway has tens of megabytes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The address of a page.
-pub struct Address(Url);
+#[derive(Clone, Debug)]
+pub struct Address {
+    url: Url,
+    client: Client,
+}
+
+/// Why there is no page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPage {
+    /// Something answers that is no proxy's page; with the HTTP status.
+    OtherThan(u16),
+    /// Nothing answers; with the cause.
+    NoAnswer(String),
+}
 
 impl Address {
     /// Parses a URL, with defaults for missing parts.
+    ///
+    /// # Errors
+    /// When it is no URL with a host that HTTP can reach.
     pub fn parse(text: &str) -> Result<Self> {
         let (full, bare) = if text.contains("://") {
             (text.to_owned(), false)
@@ -26,58 +43,46 @@ impl Address {
         };
         let url: Result<Url, _> = full.parse();
         let Ok(mut url) = url else {
-            bail!("{text} is no address: write HOST, HOST:PORT or http://HOST:PORT{PATH}");
+            bail!("{text} is no address: write HOST, HOST:PORT or http://HOST:PORT{PAGE_PATH}");
         };
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            bail!("{text} is no address: write HOST, HOST:PORT or http://HOST:PORT{PATH}");
+            bail!("{text} is no address: write HOST, HOST:PORT or http://HOST:PORT{PAGE_PATH}");
         }
         if bare && url.port().is_none() {
             // Fails only for a URL without a host, which was refused above.
             let _ = url.set_port(Some(STATS_PORT));
         }
         if url.path() == "/" {
-            url.set_path(PATH);
+            url.set_path(PAGE_PATH);
         }
-        Ok(Self(url))
+        crate::use_ring();
+        let client = Client::builder().timeout(TIMEOUT).build()?;
+        Ok(Self { url, client })
     }
 
-    /// The page, or the fault because of which it cannot be fetched.
-    pub async fn fetch(&self) -> Result<String, Finding> {
+    /// The page.
+    ///
+    /// # Errors
+    /// When nothing answers, or not with metrics.
+    pub async fn fetch(&self) -> Result<ScrapedPage, NoPage> {
         let get = async {
-            let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-            let response = client.get(self.0.clone()).send().await?;
+            let response = self.client.get(self.url.clone()).send().await?;
             let status = response.status();
             Ok::<_, reqwest::Error>((status, response.text().await?))
         };
         match get.await {
-            Ok((status, text)) if status.is_success() && looks_like_metrics(&text) => Ok(text),
-            Ok((status, _)) => Err(Finding::new(
-                Fault::NoStatsListener,
-                format!(
-                    "What answers here (status {}) is not a proxy's metrics.",
-                    status.as_u16()
-                ),
-                format!(
-                    "Ask the listener that serves {PATH}: port {STATS_PORT} of a sidecar or gateway. {CURE}"
-                ),
-            )),
-            Err(error) => Err(Finding::new(
-                Fault::NoStatsListener,
-                format!("No answer from this address: {}.", innermost(&error)),
-                format!(
-                    "See that the pod runs and has a sidecar, and that nothing keeps you from port {STATS_PORT}. {CURE}"
-                ),
-            )),
+            Ok((status, text)) if status.is_success() && looks_like_metrics(&text) => {
+                Ok(ScrapedPage::parse(&text))
+            }
+            Ok((status, _)) => Err(NoPage::OtherThan(status.as_u16())),
+            Err(error) => Err(NoPage::NoAnswer(innermost(&error))),
         }
     }
 }
 
-const CURE: &str = "Istio's sidecars have that port of themselves; a bootstrap of your own needs the listener that \
-                    `mixerless manifests --target envoy` writes to envoy/stats-listener.yaml.";
-
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.url.fmt(f)
     }
 }
 
@@ -86,7 +91,7 @@ fn looks_like_metrics(text: &str) -> bool {
 }
 
 /// The last source of an error, which is the cause that a user can fix.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
