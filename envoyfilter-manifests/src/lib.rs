@@ -5,6 +5,7 @@
 //! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files |
 //! | `mixerless push` | [`push`]: the module as an OCI image |
 //! | `mixerless check` | [`check`]: the faults of live proxies |
+//! | `mixerless view` | [`view`]: who calls whom, as a page or a picture |
 //!
 //! Not here: what the module does. Labels, metric names and tag rules come from `stats-core`.
 
@@ -20,6 +21,7 @@ pub mod proxy;
 pub mod push;
 pub mod readers;
 pub mod settings;
+pub mod view;
 
 mod envoy_gateway;
 mod scrape;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use envoyfilter_manifests::check::{self, Output};
 use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::settings::Settings;
-use envoyfilter_manifests::{manifests, push};
+use envoyfilter_manifests::{manifests, push, view};
 
 /// Istio's metrics from a Wasm module: attach it to a mesh, push it, check its metrics
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Push(push::PushOptions),
     /// Find faults in proxies' metrics. Exit status: 0 none that fails, 1 such a fault, 2 not checked
     Check(check::CheckOptions),
+    /// Show who calls whom: a live page on this machine, or a picture of it
+    View(view::ViewOptions),
 }
 
 #[derive(Args)]
@@ -55,6 +57,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Manifests(options) => write_manifests(*options)?,
         Command::Push(options) => println!("{}", asynchronously(push::push(&options))?),
+        Command::View(options) => asynchronously(view::view(&options))?,
         Command::Check(options) => {
             let report = asynchronously(check::check(&options))?;
             match options.output {

@@ -15,7 +15,7 @@ use crate::bundle::Bundle;
 use crate::installation::{Installation, Platform};
 use crate::settings::Native;
 
-pub use queries::{Queries, REQUIRED_BUCKETS, Selection};
+pub use queries::{Queries, REQUIRED_BUCKETS, Selection, is_failure};
 
 /// Adds the readers that make sense for an installation.
 ///

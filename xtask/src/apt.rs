@@ -27,7 +27,7 @@ const REGISTRY: Tool = Tool {
 };
 
 /// The servers and tools of the tests of `envoyfilter-manifests`.
-pub const TESTED_WITH: [Tool; 3] = [
+pub const TESTED_WITH: [Tool; 5] = [
     Tool {
         name: "Prometheus and promtool",
         packages: &["prometheus"],
@@ -38,6 +38,16 @@ pub const TESTED_WITH: [Tool; 3] = [
         name: "skopeo",
         packages: &["skopeo"],
         present: || succeeds(Command::new("skopeo").arg("--version")),
+    },
+    Tool {
+        name: "Chromium",
+        packages: &["chromium"],
+        present: || succeeds(Command::new("chromium").arg("--version")),
+    },
+    Tool {
+        name: "Chromium's driver",
+        packages: &["chromium-driver"],
+        present: || succeeds(Command::new("chromedriver").arg("--version")),
     },
 ];
 

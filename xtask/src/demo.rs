@@ -2,6 +2,7 @@
 //! Not here: how a page is shown, see `show`; what has to be on it, see `check`.
 
 mod check;
+mod page;
 mod show;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ use harness::{Mesh, Page, Response, Sidecar};
 use stats_core::labels::Reporter;
 use tokio::runtime::Runtime;
 
+use self::page::MeshPage;
 use crate::check::Check;
 use crate::module::Verbosity;
 use crate::stop::Stop;
@@ -23,7 +25,7 @@ use crate::{envoy, module, paths, setup, steps};
 /// The options of the demo.
 #[derive(clap::Args)]
 pub struct DemoOptions {
-    /// Leave everything running until Ctrl-C
+    /// Leave everything running until Ctrl-C, with more requests and a page that shows them
     #[arg(long)]
     keep: bool,
 }
@@ -58,10 +60,11 @@ pub fn run(options: &DemoOptions) -> Result<()> {
     println!("\n{:.1} s in all", started.elapsed().as_secs_f32());
 
     if options.keep {
-        show::curl_lines(&mesh);
+        let page = session.show_page(&mesh)?;
+        show::what_to_try(&mesh, &page.address);
         session.wait();
-        drop(mesh);
-        println!("\nstopped; both Envoys are gone");
+        drop((page, mesh));
+        println!("\nstopped; both Envoys and the page are gone");
     }
     let failed = checks.iter().filter(|check| check.result.is_err()).count();
     ensure!(failed == 0, "{failed} of {} checks failed", checks.len());
@@ -148,6 +151,14 @@ impl Session {
                 SidecarReport::of(Reporter::Destination, APPLICATIONS, &mesh.inbound).await?,
                 SidecarReport::of(Reporter::Source, CLIENTS, &mesh.outbound).await?,
             ])
+        })
+    }
+
+    fn show_page(&mut self, mesh: &Mesh) -> Result<MeshPage> {
+        println!();
+        let runtime = &self.runtime;
+        steps::bring("the page of both", "building it", || {
+            MeshPage::start(runtime, mesh)
         })
     }
 

@@ -13,6 +13,11 @@ pub fn module() -> PathBuf {
     root().join("target/dist/mixerless.wasm")
 }
 
+/// The command line, as cargo builds it.
+pub fn mixerless() -> PathBuf {
+    root().join("target/debug/mixerless")
+}
+
 /// Cargo's target directory for the module. Not the host's, because two
 /// compilers that share one would wait for each other's lock.
 pub fn wasm_target() -> PathBuf {

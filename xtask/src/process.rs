@@ -60,7 +60,7 @@ pub fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
 }
 
 /// The command as one would type it at the repository's root, without its environment.
-fn line(command: &Command) -> String {
+pub fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or_default();
     let words = std::iter::once(name).chain(command.get_args());

@@ -117,6 +117,12 @@ impl Selection {
     }
 }
 
+/// Whether a request with this status code and gRPC status failed by fault of the server, as in [`Queries::success_rate`].
+pub fn is_failure(code: &str, grpc_status: &str) -> bool {
+    (code.len() == 3 && code.starts_with('5'))
+        || FAILED_GRPC.split('|').any(|failed| failed == grpc_status)
+}
+
 /// A sum over all labels except these.
 pub fn sum(by: &[Label], of: &str) -> String {
     if by.is_empty() {

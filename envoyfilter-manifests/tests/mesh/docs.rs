@@ -137,12 +137,12 @@ async fn the_walk_with_a_bare_envoy_ends_in_all_is_well() {
 #[tokio::test]
 async fn every_flag_that_a_page_names_is_one() {
     let mut known = String::new();
-    for command in ["manifests", "push", "check"] {
+    for command in ["manifests", "push", "check", "view"] {
         let mut help = mixerless();
         help.args([command, "--help"]);
         known += &must(help).await;
     }
-    for page in PAGES.into_iter().chain(["check.md"]) {
+    for page in PAGES.into_iter().chain(["check.md", "view.md"]) {
         for span in read(page).split('`').skip(1).step_by(2) {
             let Some(flag) = span
                 .split([' ', '='])

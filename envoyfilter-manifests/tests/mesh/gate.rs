@@ -216,14 +216,16 @@ async fn code(address: &str, flags: &[&str]) -> (Option<i32>, String) {
 }
 
 /// Requests, one after the other, until this is dropped.
-struct Traffic(AbortHandle);
+pub struct Traffic(AbortHandle);
 
 impl Traffic {
-    fn to(address: SocketAddr) -> Self {
+    /// To the usual path.
+    pub fn to(address: SocketAddr) -> Self {
         Self::on(address, "/version")
     }
 
-    fn on(address: SocketAddr, path: &'static str) -> Self {
+    /// To another path.
+    pub fn on(address: SocketAddr, path: &'static str) -> Self {
         let requests = tokio::spawn(async move {
             let mut client = Client::http1(address).await.unwrap();
             loop {

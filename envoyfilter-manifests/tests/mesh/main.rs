@@ -19,3 +19,4 @@ mod prometheus;
 mod push;
 mod schemas;
 mod support;
+mod view;

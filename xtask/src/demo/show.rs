@@ -98,8 +98,8 @@ pub fn report(report: &SidecarReport) {
     print_durations(report);
 }
 
-/// Commands to try while the demo is kept running.
-pub fn curl_lines(mesh: &Mesh) {
+/// What to look at and to try while the demo is kept running.
+pub fn what_to_try(mesh: &Mesh, view: &str) {
     let page = |address| format!("curl -s {address}/stats/prometheus | grep istio_");
     let lines = [
         (APPLICATIONS, page(mesh.inbound.metrics)),
@@ -113,7 +113,9 @@ pub fn curl_lines(mesh: &Mesh) {
             ),
         ),
     ];
-    println!("\nEverything runs until Ctrl-C. Meanwhile, in another terminal:\n");
+    println!("\nEverything runs until Ctrl-C, and two requests a second go on. In a browser:\n");
+    println!("  {:25}  {}", "who calls whom, live", style(view).cyan());
+    println!("\nIn another terminal:\n");
     for (what, line) in lines {
         println!("  {what:25}  {}", style(line).cyan());
     }

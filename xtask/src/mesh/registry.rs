@@ -73,12 +73,12 @@ impl ModuleRegistry {
 
 /// Runs `mixerless` and returns what it printed.
 pub fn mixerless(words: &[&str]) -> Result<String> {
-    capture(Command::new(program()).args(words))
+    capture(Command::new(paths::mixerless()).args(words))
 }
 
 /// The faults that `mixerless check` finds at proxies.
 pub fn check(proxies: impl Iterator<Item = Ipv4Addr>) -> Result<Vec<String>> {
-    let mut command = Command::new(program());
+    let mut command = Command::new(paths::mixerless());
     command
         .args(["check", "--output", "json"])
         .args(proxies.map(|address| address.to_string()));
@@ -88,9 +88,4 @@ pub fn check(proxies: impl Iterator<Item = Ipv4Addr>) -> Result<Vec<String>> {
     Ok(findings
         .map(|finding| text(finding, "/fault").to_owned())
         .collect())
-}
-
-/// Where cargo put it.
-pub fn program() -> PathBuf {
-    paths::root().join("target/debug/mixerless")
 }
