@@ -1,5 +1,6 @@
 //! What reads the metrics: Prometheus, autoscaling, canary analysis, dashboards, and Prometheus twice over.
 
+mod alerts;
 mod autoscaling;
 mod flagger;
 mod grafana;
@@ -27,6 +28,7 @@ pub fn add(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
         &[prometheus::config(installation)],
     )?;
     bundle.yaml("prometheus/rules.yaml", &[rules::rules(installation)])?;
+    bundle.yaml("prometheus/alerts.yaml", &[alerts::alerts(installation)])?;
     bundle.text("grafana/mixerless.json", grafana::dashboard(installation)?);
     if !matches!(installation.platform, Platform::Envoy { .. }) {
         bundle.yaml(

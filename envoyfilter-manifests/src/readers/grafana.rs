@@ -48,62 +48,79 @@ fn panels(queries: &Queries) -> Vec<Value> {
         .collect()
 }
 
-/// The inbound and outbound requests of a workload.
-fn traffic(queries: &Queries) -> [Panel; 7] {
-    let served = Selection::served().to_workload("$namespace", "$workload");
-    let called = Selection::called()
-        .and(SourceWorkloadNamespace.name(), "=", "$namespace")
-        .and(SourceWorkload.name(), "=", "$workload");
-    let rate = |by: &[Label]| queries.request_rate(by, &served, WINDOW);
-    let bytes = |metric| sum(&[], &queries.rate(metric, "_sum", &served, WINDOW));
-    let quantile = |q: &'static str| (queries.duration(q, &[], &served, WINDOW), q);
-    [
+/// The requests of a workload: of a sidecar those that it serves, of a gateway those that it passes on.
+fn traffic(queries: &Queries) -> Vec<Panel> {
+    let own = own_requests(queries);
+    let rate = |by: &[Label]| queries.request_rate(by, &own, WINDOW);
+    let bytes = |metric| sum(&[], &queries.rate(metric, "_sum", &own, WINDOW));
+    let quantile = |q: &'static str| (queries.duration(q, &[], &own, WINDOW), q);
+    let mut panels = vec![
         Panel::new("Requests by response code", "reqps")
             .query(rate(&[ResponseCode]), "{{response_code}}"),
-        Panel::new("Success", "percent")
-            .query(queries.success_rate(&[], &served, WINDOW), "success"),
+        Panel::new("Success", "percent").query(queries.success_rate(&[], &own, WINDOW), "success"),
         Panel {
             queries: ["0.5", "0.95", "0.99"].map(quantile).into(),
             ..Panel::new("Duration", "ms")
         },
+        Panel::new("Requests by response flags", "reqps")
+            .query(rate(&[ResponseFlags]), "{{response_flags}}"),
+        Panel::new("Bytes in and out", "Bps")
+            .query(bytes(HttpMetric::RequestBytes), "in")
+            .query(bytes(HttpMetric::ResponseBytes), "out"),
+    ];
+    let sent = Selection::called()
+        .and(SourceWorkloadNamespace.name(), "=", "$namespace")
+        .and(SourceWorkload.name(), "=", "$workload");
+    let called = queries.request_rate(&[DestinationServiceName], &sent, WINDOW);
+    if queries.from_gateway() {
+        panels.push(
+            Panel::new("Requests by service", "reqps")
+                .query(called, "{{destination_service_name}}"),
+        );
+        return panels;
+    }
+    panels.extend([
         Panel::new("Requests by caller", "reqps").query(
             rate(&[SourceWorkload, SourceWorkloadNamespace]),
             "{{source_workload}}.{{source_workload_namespace}}",
         ),
-        Panel::new("Requests by response flags", "reqps")
-            .query(rate(&[ResponseFlags]), "{{response_flags}}"),
-        Panel::new("Requests to others", "reqps").query(
-            queries.request_rate(&[DestinationServiceName], &called, WINDOW),
-            "{{destination_service_name}}",
-        ),
-        Panel::new("Bytes in and out", "Bps")
-            .query(bytes(HttpMetric::RequestBytes), "in")
-            .query(bytes(HttpMetric::ResponseBytes), "out"),
-    ]
+        Panel::new("Requests to others", "reqps").query(called, "{{destination_service_name}}"),
+    ]);
+    panels
+}
+
+/// The requests that the workload's own proxy reports of it.
+fn own_requests(queries: &Queries) -> Selection {
+    let [workload, namespace] = queries.own_labels();
+    queries
+        .own()
+        .and(namespace.name(), "=", "$namespace")
+        .and(workload.name(), "=", "$workload")
 }
 
 /// Whether the metrics can be trusted.
-fn trust(queries: &Queries) -> [Panel; 2] {
-    let unknown = Selection::served()
-        .to_workload("$namespace", "$workload")
-        .and(SourceWorkload.name(), "=", UNKNOWN);
+fn trust(queries: &Queries) -> Vec<Panel> {
     // The one label that says so for every reporter.
     let overflow = Selection::default().and(DestinationService.name(), "=", OVERFLOW);
+    let overflow = queries.request_rate(&[], &overflow, WINDOW);
+    let beyond = "beyond the limit of series, all workloads";
     let series = queries.name(HttpMetric::RequestsTotal);
-    [
+    let label_sets = Panel::new("Trust: label sets in one proxy", "short").query(
+        format!("max(count by (instance) ({series}))"),
+        "most of all proxies",
+    );
+    // Clients of a gateway are outside of any mesh.
+    if queries.from_gateway() {
+        let counted = Panel::new("Trust: requests beyond the limit of series", "reqps");
+        return vec![counted.query(overflow, beyond), label_sets];
+    }
+    let unknown = own_requests(queries).and(SourceWorkload.name(), "=", UNKNOWN);
+    let unknown = queries.request_rate(&[], &unknown, WINDOW);
+    vec![
         Panel::new("Trust: requests without a known caller", "reqps")
-            .query(
-                queries.request_rate(&[], &unknown, WINDOW),
-                "unknown caller",
-            )
-            .query(
-                queries.request_rate(&[], &overflow, WINDOW),
-                "beyond the limit of series, all workloads",
-            ),
-        Panel::new("Trust: label sets in one proxy", "short").query(
-            format!("max(count by (instance) ({series}))"),
-            "most of all proxies",
-        ),
+            .query(unknown, "unknown caller")
+            .query(overflow, beyond),
+        label_sets,
     ]
 }
 
@@ -152,12 +169,14 @@ fn variables(queries: &Queries) -> Value {
             "type": "query",
         })
     };
+    let [workload_label, namespace_label] = queries.own_labels().map(Label::name);
+    let own = queries.own();
     let namespace = format!(
-        "label_values({requests}{{reporter=\"destination\"}}, destination_workload_namespace)"
+        "label_values({requests}{}, {namespace_label})",
+        own.to_promql()
     );
-    let workload = format!(
-        "label_values({requests}{{reporter=\"destination\",destination_workload_namespace=\"$namespace\"}}, destination_workload)"
-    );
+    let own = own.and(namespace_label, "=", "$namespace").to_promql();
+    let workload = format!("label_values({requests}{own}, {workload_label})");
     json!([
         { "label": "datasource", "name": "datasource", "query": "prometheus", "type": "datasource" },
         variable("namespace", namespace),

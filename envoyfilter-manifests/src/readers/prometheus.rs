@@ -9,7 +9,7 @@ use crate::installation::{Installation, Platform};
 /// The whole configuration file.
 pub fn config(installation: &Installation) -> Document {
     let document = Document::new(
-        "Take over the jobs into your own configuration, or use the file as it is, with rules.yaml beside it.",
+        "Take over the jobs into your own configuration, or use the file as it is, with rules.yaml and alerts.yaml beside it.",
         value(installation, &json!({ "cluster": installation.cluster })),
     );
     if !matches!(installation.platform, Platform::Istio { .. }) {
@@ -32,7 +32,7 @@ pub fn value(installation: &Installation, external_labels: &Value) -> Value {
             "external_labels": external_labels,
             "scrape_interval": installation.scrape_interval,
         },
-        "rule_files": ["rules.yaml"],
+        "rule_files": ["rules.yaml", "alerts.yaml"],
         "scrape_configs": jobs(installation),
     })
 }

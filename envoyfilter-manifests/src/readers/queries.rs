@@ -4,7 +4,7 @@
 use stats_core::labels::Label;
 use stats_core::labels::metrics::HttpMetric;
 
-use crate::installation::Installation;
+use crate::installation::{Installation, Platform};
 
 /// The bounds of the duration histogram without which thresholds and quantiles of the readers are guesses. 500 is the
 /// canary's limit.
@@ -19,6 +19,8 @@ const FAILED_GRPC: &str = "2|4|12|13|14|15";
 #[derive(Clone, Debug)]
 pub struct Queries {
     prefix: String,
+    /// Whether the proxies are gateways, which report what they pass on.
+    from_gateway: bool,
 }
 
 /// A selection of requests by their labels.
@@ -32,6 +34,7 @@ impl Queries {
     pub fn of(installation: &Installation) -> Self {
         Self {
             prefix: installation.plugin.prefix(),
+            from_gateway: matches!(installation.platform, Platform::EnvoyGateway { .. }),
         }
     }
 
@@ -43,6 +46,45 @@ impl Queries {
     /// The prefix of the names.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// Whether the proxies are gateways: all that they report is as the source of a request, whose destination has no sidecar
+    /// to say more than the service's name.
+    pub fn from_gateway(&self) -> bool {
+        self.from_gateway
+    }
+
+    /// The requests of a workload as its own proxy reports them: those that a sidecar serves, those that a gateway passes on.
+    pub fn own(&self) -> Selection {
+        if self.from_gateway {
+            Selection::called()
+        } else {
+            Selection::served()
+        }
+    }
+
+    /// The labels of that workload: its name and its namespace.
+    pub fn own_labels(&self) -> [Label; 2] {
+        if self.from_gateway {
+            [Label::SourceWorkload, Label::SourceWorkloadNamespace]
+        } else {
+            [
+                Label::DestinationWorkload,
+                Label::DestinationWorkloadNamespace,
+            ]
+        }
+    }
+
+    /// What is called in these requests.
+    pub fn called_labels(&self) -> [Label; 2] {
+        if self.from_gateway {
+            [
+                Label::DestinationServiceName,
+                Label::DestinationServiceNamespace,
+            ]
+        } else {
+            self.own_labels()
+        }
     }
 
     /// Requests per second.

@@ -30,7 +30,6 @@ const OUTCOME: [Label; 4] = [
     GrpcResponseStatus,
     ConnectionSecurityPolicy,
 ];
-const SERVED: [Label; 2] = [DestinationWorkload, DestinationWorkloadNamespace];
 const WINDOW: &str = "1m";
 
 /// The rule file.
@@ -63,25 +62,25 @@ fn groups(queries: &Queries) -> Value {
             ));
         }
     }
-    let buckets = queries.rate(RequestDuration, "_bucket", &Selection::served(), WINDOW);
-    let by: Vec<&str> = SERVED.iter().map(|label| label.name()).collect();
+    let (served, by_called) = (queries.own(), queries.called_labels());
+    let buckets = queries.rate(RequestDuration, "_bucket", &served, WINDOW);
+    let by: Vec<&str> = by_called.iter().map(|label| label.name()).collect();
     aggregates.push(rule(
         queries,
         &format!("{}_bucket:rate1m", RequestDuration.name()),
         &format!("sum by ({}, le) ({buckets})", by.join(", ")),
     ));
 
-    let served = Selection::served();
     let answers = [
         rule(
             queries,
             "success_percent:rate1m",
-            &queries.success_rate(&SERVED, &served, WINDOW),
+            &queries.success_rate(&by_called, &served, WINDOW),
         ),
         rule(
             queries,
             &format!("{}:p99_1m", RequestDuration.name()),
-            &queries.duration("0.99", &SERVED, &served, WINDOW),
+            &queries.duration("0.99", &by_called, &served, WINDOW),
         ),
     ];
     json!({ "groups": [

@@ -31,7 +31,7 @@ async fn canary_autoscaler_and_rules_see_the_failures_and_the_delays() {
     the_canary_fails(&prometheus, p99).await;
     the_autoscaler_sees_the_rate(&prometheus).await;
     the_rules_record_the_same(&prometheus, p99).await;
-    the_dashboard_has_data(&prometheus).await;
+    the_dashboards_have_data(&prometheus).await;
 }
 
 /// A failure is one although its label set came too late for a series of its own.
@@ -170,25 +170,40 @@ async fn the_rules_record_the_same(prometheus: &Prometheus, p99: f64) {
     assert_eq!(series.to_string(), "4");
 }
 
-/// Every graph is a query that Prometheus takes; those about traffic show some.
-async fn the_dashboard_has_data(prometheus: &Prometheus) {
-    let istio = manifests(json!({ "image": IMAGE }));
-    let dashboard = &objects(&istio, "grafana/mixerless.json")[0];
-    for panel in dashboard["panels"].as_array().unwrap() {
-        let title = panel["title"].as_str().unwrap();
-        for target in panel["targets"].as_array().unwrap() {
-            // As Grafana fills it in.
-            let query = target["expr"]
-                .as_str()
-                .unwrap()
-                .replace("$__rate_interval", "1m")
-                .replace("$namespace", "test")
-                .replace("$workload", "podinfo");
-            let series = prometheus.series(&query).await;
-            let series = series.unwrap_or_else(|| panic!("{title}: Prometheus refuses {query}"));
-            // No peer is unknown here, and no series overflows.
-            let quiet = title.starts_with("Trust: requests");
-            assert_eq!(series.is_empty(), quiet, "{title}: {query}");
+/// On every platform, each graph and each variable is a query that Prometheus takes; those about traffic show some. The client's
+/// sidecar stands for a gateway: what both report is of the reporter `source`.
+async fn the_dashboards_have_data(prometheus: &Prometheus) {
+    for settings in [
+        json!({ "image": IMAGE }),
+        json!({ "image": IMAGE, "target": "envoy-gateway" }),
+        json!({ "image": "/opt/mixerless.wasm", "target": "envoy" }),
+    ] {
+        let bundle = manifests(settings);
+        let dashboard = &objects(&bundle, "grafana/mixerless.json")[0];
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let title = panel["title"].as_str().unwrap();
+            for target in panel["targets"].as_array().unwrap() {
+                let query = target["expr"].as_str().unwrap();
+                // No peer is unknown here, and no series overflows.
+                let quiet = title.starts_with("Trust: requests");
+                assert_eq!(prometheus.shows(query).await, !quiet, "{title}: {query}");
+            }
+        }
+        for variable in &dashboard["templating"]["list"].as_array().unwrap()[1..] {
+            let query = variable["query"]["query"].as_str().unwrap();
+            let inside = query.strip_prefix("label_values(").unwrap();
+            let (series, label) = inside.trim_end_matches(')').rsplit_once(", ").unwrap();
+            let values = format!("group by ({label}) ({series})");
+            assert!(prometheus.shows(&values).await, "{query}");
+        }
+        for group in objects(&bundle, "prometheus/rules.yaml")[0]["groups"]
+            .as_array()
+            .unwrap()
+        {
+            for rule in group["rules"].as_array().unwrap() {
+                let query = rule["expr"].as_str().unwrap();
+                assert!(prometheus.shows(query).await, "{query}");
+            }
         }
     }
 }
@@ -207,6 +222,11 @@ async fn promtool_accepts_every_configuration_and_its_rules() {
         let prometheus = directory.path().join("prometheus");
         discover_statically(&prometheus.join("prometheus.yaml"), &[]);
         promtool(&prometheus).await;
+        let mut command = Command::new("promtool");
+        command
+            .args(["check", "rules"])
+            .arg(prometheus.join("alerts.yaml"));
+        must(command).await;
 
         let Some(file) = bundle
             .files()
@@ -236,6 +256,110 @@ async fn promtool_accepts_every_configuration_and_its_rules() {
 
 /// Debian's Prometheus is built without Kubernetes. The results of discovery are put into the file instead: a pod for
 /// each target, with its ports and annotations, so that the relabelling is tested.
+/// Each alert fires for the series that it is about, and not for those in order.
+#[tokio::test]
+async fn every_alert_fires_when_it_should_and_only_then() {
+    let directory = TempDir::new().unwrap();
+    let config = json!({ "max_series": 5 });
+    let bundle = manifests(json!({ "image": IMAGE, "plugin-config": config }));
+    bundle.write(directory.path()).unwrap();
+    let alerts = directory.path().join("prometheus/alerts.yaml");
+
+    let series = |name: &str, labels: &str, values: &str| -> Value {
+        json!({ "series": format!("{name}{{{labels}}}"), "values": values })
+    };
+    let call = |reporter: &str, to: &str, code: &str, more: &str| {
+        format!(
+            "instance=\"{to}:15090\",job=\"envoy-stats\",reporter=\"{reporter}\",source_workload=\"client\",\
+             source_workload_namespace=\"shop\",destination_workload=\"{to}\",destination_workload_namespace=\"shop\",\
+             response_code=\"{code}\"{more}"
+        )
+    };
+    // A minute apart: 60 more is one per second.
+    let (steady, double, idle) = ("0+60x40", "0+120x40", "0x40");
+    let bucket = |to: &str, le: &str, values: &str| {
+        let le = format!(",le=\"{le}\"");
+        let name = "istio_request_duration_milliseconds_bucket";
+        series(name, &call("destination", to, "200", &le), values)
+    };
+    let up = |to: &str| {
+        series(
+            "up",
+            &format!("instance=\"{to}:15090\",job=\"envoy-stats\""),
+            "1x40",
+        )
+    };
+    let build = |to: &str| {
+        series(
+            "istio_build",
+            &format!("instance=\"{to}:15090\",job=\"envoy-stats\""),
+            "1x40",
+        )
+    };
+    let overflow = ",destination_service=\"overflow\"";
+    let mut input = vec![
+        series(REQUESTS, &call("destination", "good", "200", ""), steady),
+        series(REQUESTS, &call("source", "good", "200", ""), steady),
+        series(REQUESTS, &call("destination", "bad", "200", ""), steady),
+        series(REQUESTS, &call("destination", "bad", "503", ""), steady),
+        series(REQUESTS, &call("destination", "slow", "200", ""), steady),
+        bucket("slow", "1000", idle),
+        bucket("slow", "2500", steady),
+        bucket("slow", "+Inf", steady),
+        bucket("good", "1000", steady),
+        bucket("good", "+Inf", steady),
+        series(REQUESTS, &call("destination", "twice", "200", ""), double),
+        series(REQUESTS, &call("source", "twice", "200", ""), steady),
+        series(
+            REQUESTS,
+            &call("destination", "full", "200", overflow),
+            steady,
+        ),
+        up("good"),
+        build("good"),
+        up("refused"),
+    ];
+    for code in 201..206 {
+        input.push(series(
+            REQUESTS,
+            &call("destination", "near", &code.to_string(), ""),
+            steady,
+        ));
+    }
+    let expected = [
+        ("MixerlessRequestsFail", "destination_workload", "bad"),
+        ("MixerlessRequestsAreSlow", "destination_workload", "slow"),
+        ("MixerlessSeriesOverLimit", "instance", "full:15090"),
+        ("MixerlessSeriesNearLimit", "instance", "near:15090"),
+        ("MixerlessModuleMissing", "instance", "refused:15090"),
+        ("MixerlessCountedTwice", "destination_workload", "twice"),
+    ];
+    let known = &objects(&bundle, "prometheus/alerts.yaml")[0]["groups"][0]["rules"];
+    assert_eq!(known.as_array().unwrap().len(), expected.len());
+    let firing = |(alert, label, value): &(&str, &str, &str)| -> Value {
+        let samples = json!([{
+            "labels": format!("{{alertname=\"{alert}\",{label}=\"{value}\"}}"),
+            "value": 1,
+        }]);
+        json!({
+            "expr": format!("count by (alertname, {label}) (ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}})"),
+            "eval_time": "35m",
+            "exp_samples": samples,
+        })
+    };
+    let firing: Vec<Value> = expected.iter().map(firing).collect();
+    let test = json!({
+        "rule_files": [alerts],
+        "evaluation_interval": "1m",
+        "tests": [{ "interval": "1m", "input_series": input, "promql_expr_test": firing }],
+    });
+    let file = directory.path().join("alerts.test.yaml");
+    fs::write(&file, test.to_string()).unwrap();
+    let mut command = Command::new("promtool");
+    command.args(["test", "rules"]).arg(file);
+    must(command).await;
+}
+
 fn discover_statically(config: &Path, targets: &[SocketAddr]) {
     let mut prometheus = parse(&fs::read_to_string(config).unwrap()).remove(0);
     let pods: Vec<Value> = targets
@@ -379,6 +503,18 @@ impl Prometheus {
         let series = self.series(query).await?;
         assert!(series.len() <= 1, "{query}: {series:?}");
         series.first().copied()
+    }
+
+    /// Whether a query, as Grafana fills it in, has any series.
+    async fn shows(&self, query: &str) -> bool {
+        let query = query
+            .replace("$__rate_interval", "1m")
+            .replace("$namespace", "test")
+            .replace("$workload", "podinfo");
+        let series = self.series(&query).await;
+        !series
+            .unwrap_or_else(|| panic!("Prometheus refuses {query}"))
+            .is_empty()
     }
 
     /// The values of a query's series.
