@@ -7,6 +7,7 @@ mod grafana;
 mod high_availability;
 mod kiali;
 mod prometheus;
+mod prometheus_operator;
 mod queries;
 mod rules;
 
@@ -31,6 +32,14 @@ pub fn add(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
     bundle.yaml("prometheus/alerts.yaml", &[alerts::alerts(installation)])?;
     bundle.text("grafana/mixerless.json", grafana::dashboard(installation)?);
     if !matches!(installation.platform, Platform::Envoy { .. }) {
+        bundle.yaml(
+            "prometheus-operator/pod-monitor.yaml",
+            &[prometheus_operator::pod_monitor(installation)],
+        )?;
+        bundle.yaml(
+            "prometheus-operator/prometheus-rule.yaml",
+            &[prometheus_operator::prometheus_rule(installation)],
+        )?;
         bundle.yaml(
             "high-availability/prometheus-thanos.yaml",
             &high_availability::documents(installation)?,

@@ -38,18 +38,31 @@ pub fn value(installation: &Installation, external_labels: &Value) -> Value {
 }
 
 fn jobs(installation: &Installation) -> Vec<Value> {
+    let mut jobs = pod_jobs(installation);
     match &installation.platform {
-        Platform::Istio { .. } => vec![
-            pods(
-                installation,
-                "envoy-stats",
-                &[keep(
-                    "__meta_kubernetes_pod_container_port_name",
-                    ".*-envoy-prom",
-                )],
-            ),
-            merged(installation),
-        ],
+        Platform::Istio { .. } => jobs.push(merged(installation)),
+        Platform::EnvoyGateway { .. } => {}
+        Platform::Envoy { scrape_targets } => jobs.push(json!({
+            "job_name": "envoy-stats",
+            "metric_relabel_configs": [ours(installation, "keep")],
+            "metrics_path": "/stats/prometheus",
+            "static_configs": [{ "targets": scrape_targets }],
+        })),
+    }
+    jobs
+}
+
+/// The jobs that find proxies' pods.
+pub fn pod_jobs(installation: &Installation) -> Vec<Value> {
+    match &installation.platform {
+        Platform::Istio { .. } => vec![pods(
+            installation,
+            "envoy-stats",
+            &[keep(
+                "__meta_kubernetes_pod_container_port_name",
+                ".*-envoy-prom",
+            )],
+        )],
         Platform::EnvoyGateway { .. } => vec![pods(
             installation,
             "envoy-gateway",
@@ -61,12 +74,7 @@ fn jobs(installation: &Installation) -> Vec<Value> {
                 keep("__meta_kubernetes_pod_container_port_number", "19001"),
             ],
         )],
-        Platform::Envoy { scrape_targets } => vec![json!({
-            "job_name": "envoy-stats",
-            "metric_relabel_configs": [ours(installation, "keep")],
-            "metrics_path": "/stats/prometheus",
-            "static_configs": [{ "targets": scrape_targets }],
-        })],
+        Platform::Envoy { .. } => Vec::new(),
     }
 }
 

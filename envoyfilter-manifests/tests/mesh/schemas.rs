@@ -50,7 +50,7 @@ fn istio_objects_are_valid_by_istios_own_definitions() {
     );
 }
 
-/// Kubernetes' own kinds by its types; Flagger's, KEDA's and Envoy Gateway's by `schemas/others.yaml`.
+/// Kubernetes' own kinds by its types; Flagger's, KEDA's, Envoy Gateway's and the Prometheus Operator's by `schemas/others.yaml`.
 #[test]
 fn all_other_objects_are_valid() {
     let others = read("others.yaml");
@@ -87,6 +87,8 @@ fn all_other_objects_are_valid() {
         "EnvoyProxy",
         "HorizontalPodAutoscaler",
         "MetricTemplate",
+        "PodMonitor",
+        "PrometheusRule",
         "ScaledObject",
         "Service",
         "ServiceAccount",
