@@ -16,6 +16,10 @@ use crate::gate::Traffic;
 use crate::prometheus::Prometheus;
 use crate::support::{Server, free_port, mixerless, must, run, texts};
 
+/// Keys, as the driver knows them.
+const ENTER: char = '\u{e007}';
+const TAB: char = '\u{e004}';
+
 #[tokio::test]
 async fn one_clicks_through_the_mesh_and_figures_move_meanwhile() {
     let mesh = Mesh::builder().start().await.unwrap();
@@ -54,8 +58,9 @@ async fn one_clicks_through_the_mesh_and_figures_move_meanwhile() {
     browser
         .sees("svg.graph .node.namespace .name", "test")
         .await;
-    // And again in full, from the graph itself.
-    browser.click("svg.graph a .name").await;
+    // And again in full, from the graph itself, without a mouse.
+    browser.tab_to("svg.graph a").await;
+    browser.press(ENTER).await;
     browser
         .sees("svg.graph .node.workload .name", "podinfo")
         .await;
@@ -286,6 +291,45 @@ async fn a_prometheus_is_looked_at_too() {
     );
 }
 
+/// By the rule of WCAG 2: 4.5 to 1 for text, 3 to 1 for what is drawn.
+#[test]
+fn colours_can_be_told_from_their_ground_in_light_and_in_dark() {
+    let style = include_str!("../../src/view/assets/graph.css");
+    let (light, dark) = style.split_once("prefers-color-scheme: dark").unwrap();
+    for (scheme, style) in [("light", light), ("dark", dark)] {
+        for ground in ["--ground", "--box"].map(|name| luminance(style, name)) {
+            for (name, least) in [
+                ("--text", 4.5),
+                ("--quiet", 4.5),
+                ("--link", 4.5),
+                ("--good", 4.5),
+                ("--poor", 4.5),
+                ("--bad", 4.5),
+                ("--idle", 3.0),
+            ] {
+                let colour = luminance(style, name);
+                let contrast = (colour.max(ground) + 0.05) / (colour.min(ground) + 0.05);
+                assert!(contrast >= least, "{scheme}: {name} has {contrast:.2}");
+            }
+        }
+    }
+}
+
+/// The relative luminance of a colour that is written as `NAME: #rrggbb`.
+fn luminance(style: &str, name: &str) -> f64 {
+    let (_, colour) = style.split_once(&format!("{name}: #")).unwrap();
+    let channel = |at: usize| {
+        let value = u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
+        let value = f64::from(value) / 255.0;
+        if value <= 0.04045 {
+            value / 12.92
+        } else {
+            ((value + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+}
+
 /// `mixerless view` on a free port, until this is dropped.
 struct View {
     address: SocketAddr,
@@ -402,7 +446,25 @@ impl Browser {
     async fn search(&self, text: &str) {
         let field = self.client.find(Locator::Css("#search")).await.unwrap();
         field.clear().await.unwrap();
-        field.send_keys(&format!("{text}\u{e007}")).await.unwrap();
+        field.send_keys(&format!("{text}{ENTER}")).await.unwrap();
+    }
+
+    /// Goes on from link to link with the keyboard alone.
+    async fn tab_to(&self, selector: &str) {
+        let there = "return document.activeElement.closest(arguments[0]) !== null";
+        for _ in 0..30 {
+            self.press(TAB).await;
+            let reached = self.client.execute(there, vec![json!(selector)]).await;
+            if reached.unwrap() == json!(true) {
+                return;
+            }
+        }
+        panic!("the keyboard does not reach {selector}");
+    }
+
+    async fn press(&self, key: char) {
+        let focused = self.client.active_element().await.unwrap();
+        focused.send_keys(&key.to_string()).await.unwrap();
     }
 
     async fn script(&self, script: &str) -> Value {
