@@ -173,3 +173,50 @@ fn laid_out<'a>(
     dagre::layout(&mut graph, Some(options));
     graph
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::traffic::CallTraffic;
+
+    fn node(at: u64) -> GraphNode {
+        GraphNode::Namespace(format!("n{at:02}"))
+    }
+
+    /// Circles, loops, parts without a connection, all of them: each node has a place of its own, twice the same.
+    #[test]
+    fn whatever_calls_whatever_has_a_place() {
+        // A small generator, so that a failure can be repeated.
+        let mut state = 1_u64;
+        let mut next = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for _ in 0..150 {
+            let nodes = 1 + next(24);
+            let mut chosen = Chosen::default();
+            for at in 0..nodes {
+                chosen.nodes.insert(node(at), (CallTraffic::default(), 1));
+            }
+            for _ in 0..next(3 * nodes) {
+                let call = (node(next(nodes)), node(next(nodes)));
+                chosen.calls.insert(call, CallTraffic::default());
+            }
+            let layout = GraphLayout::of(&chosen);
+            assert_eq!(layout.nodes.len(), chosen.nodes.len());
+            assert_eq!(layout.lines.len(), chosen.calls.len());
+            let places: Vec<(f64, f64)> = layout.nodes.values().copied().collect();
+            for (at, (x, y)) in places.iter().enumerate() {
+                assert!(x.is_finite() && y.is_finite());
+                for (other_x, other_y) in &places[..at] {
+                    let apart = (x - other_x).abs() >= NODE.0 || (y - other_y).abs() >= NODE.1;
+                    assert!(apart, "{:?}", chosen.calls.keys());
+                }
+            }
+            let again = GraphLayout::of(&chosen);
+            assert_eq!(again.nodes, layout.nodes);
+        }
+    }
+}
