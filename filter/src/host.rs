@@ -1,13 +1,17 @@
 //! The core's host traits on a proxy: what each of its questions is in the words of the ABI.
 
+use std::cell::Cell;
+
 use stats_core::host::{
     ClusterFacts, ConnectionFacts, Connections, End, ExpressionId, Expressions, FamilyId,
     HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState,
     ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value, envoy,
 };
+use stats_core::http::EARLY_TICK;
 use stats_core::labels::stat_name;
 use stats_core::peer::principals::Principals;
 use stats_core::peer::workload::{FilterStateValues, Workload};
+use stats_core::record::definition_budget::DefinitionBudget;
 
 use crate::abi::{MapType, MetricType, ProxyWasm};
 use crate::admission;
@@ -19,9 +23,23 @@ use crate::{pairs, values};
 /// What the proxy holds for one plugin, and what is kept to make use of it.
 #[derive(Default)]
 pub struct PluginState {
+    /// Whether ticks come early.
+    pub ticks_early: bool,
     queries: FactQueries,
     connections: ConnectionQuery,
     families: Vec<StatFamily>,
+}
+
+thread_local! {
+    /// The worker's time for definitions, of all plugins of the VM.
+    static BUDGET: Cell<DefinitionBudget> = const { Cell::new(DefinitionBudget::new()) };
+}
+
+fn with_budget<T>(change: impl FnOnce(&mut DefinitionBudget) -> T) -> T {
+    let mut budget = BUDGET.get();
+    let result = change(&mut budget);
+    BUDGET.set(budget);
+    result
 }
 
 /// A metric and its labels: a stat name without values.
@@ -208,8 +226,21 @@ impl Metrics for Host<'_> {
 
     fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId> {
         let (kind, stat_name) = self.state.stat_name(family, values)?;
-        let metric = self.proxy.define_metric(kind, &stat_name)?;
-        Some(SeriesId(metric))
+        let began_at = self.proxy.now();
+        let metric = self.proxy.define_metric(kind, &stat_name);
+        let took = self.proxy.now().saturating_sub(began_at);
+        with_budget(|budget| budget.spend(took));
+        metric.map(SeriesId)
+    }
+
+    fn has_time(&mut self, percent: u8) -> bool {
+        let now = self.proxy.now();
+        with_budget(|budget| budget.has_time(now, percent))
+    }
+
+    fn make_soon(&mut self) {
+        self.state.ticks_early = true;
+        self.proxy.set_tick_period(EARLY_TICK);
     }
 
     fn admit(&mut self, family: FamilyId, values: &[&str], limit: usize) -> bool {

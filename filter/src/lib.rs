@@ -162,7 +162,7 @@ impl Contexts {
 
     /// Reports open requests and connections, and drops those and the plugins that are gone: the proxy
     /// does not tell of them, since it would enter the module for each request once more.
-    fn tick(&mut self, proxy: ProxyWasm, root: u32) {
+    fn tick(&mut self, mut proxy: ProxyWasm, root: u32) {
         let Self {
             plugins,
             requests,
@@ -171,6 +171,12 @@ impl Contexts {
         let Some(Some(loaded)) = of(plugins, root) else {
             return;
         };
+        if loaded.state.ticks_early {
+            proxy = loaded.make_pending(proxy);
+            if !loaded.plugin.on_early_tick() {
+                return;
+            }
+        }
         let reports = loaded.plugin.on_tick();
         let proxy = connections.tick(proxy, loaded, root, reports);
         let Loaded { plugin, state, .. } = loaded;
@@ -209,7 +215,7 @@ impl Contexts {
                 for request in requests.of(gone) {
                     proxy = plugin.on_done(proxy, request);
                 }
-                plugin.plugin.end();
+                proxy = plugin.end(proxy);
             }
             requests.retain(gone, |_| false);
         }

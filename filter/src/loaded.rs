@@ -36,6 +36,34 @@ impl Loaded {
         host.proxy
     }
 
+    /// Makes series of label sets that wait. Where none does any more, ticks come as before.
+    pub fn make_pending(&mut self, proxy: ProxyWasm) -> ProxyWasm {
+        let Self { plugin, tcp, state } = self;
+        let mut host = Host::new(proxy, state);
+        let of_requests = plugin.make_pending(&mut host);
+        let of_connections = tcp.as_mut().is_some_and(|tcp| tcp.make_pending(&mut host));
+        if !of_requests && !of_connections {
+            host.state.ticks_early = false;
+            host.proxy.set_tick_period(plugin.tick());
+        }
+        host.proxy
+    }
+
+    /// The proxy has let go of the plugin, and of what it held.
+    pub fn end(self, proxy: ProxyWasm) -> ProxyWasm {
+        let Self {
+            plugin,
+            tcp,
+            mut state,
+        } = self;
+        let mut host = Host::new(proxy, &mut state);
+        plugin.end(&mut host);
+        if let Some(tcp) = tcp {
+            tcp.end(&mut host);
+        }
+        host.proxy
+    }
+
     /// Gives back what the proxy holds.
     pub fn release(self, proxy: ProxyWasm) {
         let Self {

@@ -74,6 +74,8 @@ pub struct MetricsConfig {
     /// The most label sets for which there are series of their own, in all of the proxy's workers
     /// together where the host counts them; what exceeds it is counted in a few more.
     pub max_series: usize,
+    /// The most of a worker's time that goes into new series, in percent, from 1.
+    pub new_series_percent: u8,
 }
 
 /// The field `direction`.
@@ -176,6 +178,7 @@ impl Default for MetricsConfig {
             zero_initialize: false,
             peer_unknown_reason: false,
             max_series: 1_000,
+            new_series_percent: 10,
         }
     }
 }
@@ -201,7 +204,7 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 /// The fields of a configuration, in the order of `docs/configuration.md`.
-pub const FIELDS: [&str; 18] = [
+pub const FIELDS: [&str; 19] = [
     "reporter",
     "disable_host_header_fallback",
     "tcp_reporting_duration",
@@ -216,6 +219,7 @@ pub const FIELDS: [&str; 18] = [
     "publish_peer",
     "peer_unknown_reason",
     "max_series",
+    "new_series_cpu_percent",
     "allowed_labels",
     "extra_metrics",
     "request_operations",

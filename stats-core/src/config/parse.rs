@@ -95,6 +95,8 @@ impl MetricsConfig {
     ) -> Result<(), ConfigError> {
         fields.read("stat_prefix", &mut self.stat_prefix, JsonField::name)?;
         fields.read("max_series", &mut self.max_series, JsonField::count)?;
+        let percent = &mut self.new_series_percent;
+        fields.read("new_series_cpu_percent", percent, JsonField::percent)?;
         fields.read("extra_metrics", &mut self.extra, |field| {
             field.list(|metric| metric.choice(ExtraMetric::ALL, ExtraMetric::name))
         })?;

@@ -102,6 +102,18 @@ impl JsonField {
             .ok_or_else(|| self.mismatch("a whole number from 0"))
     }
 
+    /// A share, in percent: a whole number from 1 to 100.
+    pub fn percent(self) -> Result<u8, ConfigError> {
+        let number = match &self.value {
+            Json::Text(text) => text.parse().ok(),
+            other => other.count(),
+        };
+        match number.and_then(|number| u8::try_from(number).ok()) {
+            Some(percent @ 1..=100) => Ok(percent),
+            _ => Err(self.mismatch("a whole number from 1 to 100")),
+        }
+    }
+
     /// What can be a metric's or a label's name.
     pub fn name(self) -> Result<String, ConfigError> {
         match &self.value {

@@ -105,6 +105,7 @@ fn every_field_is_read() {
         "stat_prefix": "mesh",
         "max_peer_cache_size": 7,
         "max_series": "9",
+        "new_series_cpu_percent": 25,
         "peer_sources": ["headers", "baggage"],
         "additional_labels": ["team"],
         "skip_external_clusters": true,
@@ -150,6 +151,7 @@ fn every_field_is_read() {
             zero_initialize: true,
             peer_unknown_reason: true,
             max_series: 9,
+            new_series_percent: 25,
         },
     };
     let (snake, warnings) = parse(json).expect("a configuration");
@@ -173,6 +175,14 @@ fn an_error_says_where_what_and_what_instead() {
         (
             r#"{"maxSeries": -1}"#,
             "$.max_series: found -1, wants a whole number from 0",
+        ),
+        (
+            r#"{"newSeriesCpuPercent": 0}"#,
+            "$.new_series_cpu_percent: found 0, wants a whole number from 1 to 100",
+        ),
+        (
+            r#"{"new_series_cpu_percent": "101"}"#,
+            "$.new_series_cpu_percent: found \"101\", wants a whole number from 1 to 100",
         ),
         (
             r#"{"maxSeries": 1.5}"#,

@@ -32,6 +32,17 @@ pub trait Metrics {
         true
     }
 
+    /// Whether there is time to make series now, of which at most `percent` of a worker's goes into it:
+    /// those of one label set, or one of a label set that waits. A host to which they cost next to
+    /// nothing has always time. Where it has none, [`make_soon`](Self::make_soon) follows.
+    fn has_time(&mut self, _percent: u8) -> bool {
+        true
+    }
+
+    /// Label sets wait for their series: the plugin is to be called soon, see
+    /// [`Plugin::on_early_tick`](crate::http::Plugin::on_early_tick).
+    fn make_soon(&mut self) {}
+
     /// Adds to a counter.
     fn add(&mut self, counter: SeriesId, by: u64);
 

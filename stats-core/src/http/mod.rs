@@ -30,6 +30,9 @@ use side::Side;
 
 /// The shortest time between two ticks: each one enters the module on every worker.
 const FASTEST_TICK: Duration = Duration::from_millis(100);
+/// The time between two early ticks: while label sets wait for their series, the share of a worker's time
+/// that goes into them is given out so often.
+pub const EARLY_TICK: Duration = Duration::from_millis(10);
 /// The longest time between two ticks: for so long a cluster's metadata may be out of date.
 const SLOWEST_TICK: Duration = Duration::from_secs(5);
 
@@ -46,6 +49,8 @@ pub struct Plugin {
     needs_headers: bool,
     /// The time since what grows during requests was last reported.
     since_report: Duration,
+    /// The time since the last tick, in early ones.
+    since_tick: Duration,
     /// Whether what an access logger cannot do has been said.
     warned_of_logger: bool,
 }
@@ -86,6 +91,7 @@ impl Plugin {
             proxy,
             sides: Direction::ALL.map(|_| None),
             since_report: Duration::ZERO,
+            since_tick: Duration::ZERO,
             warned_of_logger: false,
         })
     }
@@ -157,6 +163,7 @@ impl Plugin {
     /// The time of [`Self::tick`] has passed. Whether open requests are to be reported now: each
     /// through [`Self::on_report`].
     pub fn on_tick(&mut self) -> bool {
+        self.since_tick = Duration::ZERO;
         for side in self.sides.iter_mut().flatten() {
             side.tick();
         }
@@ -169,6 +176,29 @@ impl Plugin {
         due
     }
 
+    /// The time of [`EARLY_TICK`] has passed, for which a host was asked by
+    /// [`make_soon`](Metrics::make_soon). Whether [`Self::on_tick`] is due with it.
+    pub fn on_early_tick(&mut self) -> bool {
+        self.since_tick += EARLY_TICK;
+        self.since_tick >= self.tick()
+    }
+
+    /// Makes series of label sets that wait, as long as there is time; whether any still waits, and an
+    /// early tick is to follow.
+    pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
+        let percent = self.config.metrics.new_series_percent;
+        let sides = &mut self.sides;
+        while sides.iter().flatten().any(Side::has_pending) {
+            if !host.has_time(percent) {
+                return true;
+            }
+            for side in sides.iter_mut().flatten() {
+                side.make_pending(host);
+            }
+        }
+        false
+    }
+
     /// Reports what grows while a request is open. The host's current request is this one, and of
     /// it only facts can be read, no headers.
     #[inline(never)] // for size, see Cargo.toml
@@ -178,15 +208,20 @@ impl Plugin {
 
     /// Gives back what the host holds for this plugin, which is configured anew.
     #[inline(never)] // for size, see Cargo.toml
-    pub fn release(self, host: &mut dyn HttpHost) {
-        for side in self.sides.iter().flatten() {
+    pub fn release(mut self, host: &mut dyn HttpHost) {
+        for side in self.sides.iter_mut().flatten() {
+            side.finish(host);
             side.release(host);
         }
     }
 
     /// Drops a plugin that the host has let go of, and of what it held.
     #[inline(never)] // for size, see Cargo.toml
-    pub fn end(self) {}
+    pub fn end(mut self, host: &mut dyn Metrics) {
+        for side in self.sides.iter_mut().flatten() {
+            side.finish(host);
+        }
+    }
 
     /// The side of a request, whose direction is known from here on.
     #[inline]

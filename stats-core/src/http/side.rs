@@ -11,7 +11,7 @@ use super::role::Role;
 use crate::config::{Config, PeerConfig};
 use crate::gather::clusters::Clusters;
 use crate::gather::peers::PeerFinder;
-use crate::host::{End, HttpHost, LocalProxy};
+use crate::host::{End, HttpHost, LocalProxy, Metrics};
 use crate::labels::metrics::ExtraMetric;
 use crate::labels::operation::Operations;
 use crate::labels::outcome::Protocol;
@@ -195,6 +195,25 @@ impl Side {
         self.clusters.tick();
         if let Some(stats) = &mut self.stats {
             stats.gatherer.tick();
+        }
+    }
+
+    /// Makes one series of a label set that waits; whether one did.
+    pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
+        let stats = self.stats.as_mut();
+        stats.is_some_and(|stats| stats.recorder.make_pending(host, &self.tables))
+    }
+
+    /// Whether label sets wait for their series.
+    pub fn has_pending(&self) -> bool {
+        let stats = self.stats.as_ref();
+        stats.is_some_and(|stats| stats.recorder.has_pending())
+    }
+
+    /// Counts what waits for its series.
+    pub fn finish(&mut self, host: &mut dyn Metrics) {
+        if let Some(stats) = &mut self.stats {
+            stats.recorder.end(host, &self.tables);
         }
     }
 

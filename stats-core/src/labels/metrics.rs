@@ -144,6 +144,11 @@ pub const BUILD: &str = "build";
 /// The labels of [`BUILD`]; the first is always `proxy`.
 pub const BUILD_LABELS: [&str; 2] = ["component", "tag"];
 
+/// The name of the gauge of label sets that wait for their series, behind [`PREFIX`].
+pub const PENDING: &str = "pending_label_sets";
+/// The labels of [`PENDING`].
+pub const PENDING_LABELS: [&str; 1] = ["reporter"];
+
 /// Whether this is the name of a metric of the module's own, which a configuration cannot define.
 pub fn is_standard(name: &str) -> bool {
     HttpMetric::ALL.iter().any(|metric| metric.name() == name)
@@ -153,4 +158,5 @@ pub fn is_standard(name: &str) -> bool {
         || ExtraMetric::ALL.iter().any(|metric| metric.name() == name)
         || TcpMetric::ALL.iter().any(|metric| metric.name() == name)
         || name == BUILD
+        || name == PENDING
 }

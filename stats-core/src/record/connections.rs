@@ -1,10 +1,11 @@
 //! Records TCP connections: while they are open, and at their end. How a label set is found is the
 //! same as for requests.
 
+use super::Recorder;
 use super::facts::{Facts, SeriesKey};
-use super::plan::PlannedValue;
+use super::group::Context;
+use super::plan::{PlannedMetric, PlannedValue};
 use super::tables::Tables;
-use super::{Recorder, record_value};
 use crate::host::Metrics;
 use crate::labels::metrics::TcpMetric;
 
@@ -36,19 +37,18 @@ impl Recorder {
             Some(set) => set,
             None => self.make_set(host, tables, key).0,
         };
-        let series = self.at_end.sets.series(set);
-        for (metric, series) in self.fixed.plan.at_end.iter().zip(series) {
-            let value = match metric.value {
-                PlannedValue::Tcp(metric) => match new.of(metric) {
-                    0 => None,
-                    count => Some(count),
-                },
-                PlannedValue::Number(at) if new.closed => self.expressions.number(at),
-                _ => None,
-            };
-            if let (Some(series), Some(value)) = (series, value) {
-                record_value(host, metric.kind, series, value);
-            }
+        let expressions = &self.expressions;
+        let value = |metric: &PlannedMetric| match metric.value {
+            PlannedValue::Tcp(metric) => match new.of(metric) {
+                0 => None,
+                count => Some(count),
+            },
+            PlannedValue::Number(at) if new.closed => expressions.number(at),
+            _ => None,
+        };
+        let context = Context::at_end(&self.fixed, tables);
+        if !self.at_end.record(host, context.planned, set, value) {
+            self.at_end.keep(host, &context, &key, set, &value);
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Makes the label sets of metrics that are recorded together: by its values a key that is new comes to a
-//! set that is there, to a new one, or to those of what exceeds the limit.
+//! set that is there, to a new one, or to those of what exceeds the limit. A new one has its series at
+//! once, or waits for them where the worker has spent its time for that.
 //!
 //! Whether a request is recorded at all is decided before it takes any room.
+
+use core::mem;
 
 use super::facts::SeriesKey;
 use super::label_sets::{LabelSets, SetId};
 use super::layout::{LabelValues, SeriesLayouts, Texts};
 use super::overflow::OverflowKey;
+use super::pending::PendingSets;
 use super::plan::{Plan, PlannedMetric};
 use super::tables::Tables;
-use crate::host::Metrics;
+use crate::host::{MetricKind, Metrics, SeriesId};
 use crate::intern::seed::Seed;
 use crate::labels::Reporter;
+use crate::labels::metrics::PENDING_LABELS;
 use crate::peer::workload::Workload;
 
 /// What all label sets of a recorder have in common.
@@ -31,6 +36,11 @@ pub struct MetricGroup {
     layouts: SeriesLayouts,
     /// Their label sets.
     pub sets: LabelSets,
+    pending: PendingSets,
+    /// How many wait, once one did.
+    pending_gauge: Option<SeriesId>,
+    /// Whether the limit was reached.
+    exceeded: bool,
 }
 
 /// What a new label set is made from.
@@ -43,7 +53,27 @@ pub struct Context<'a> {
     pub tables: &'a Tables,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// Of what is recorded at the end.
+    pub fn at_end(fixed: &'a Fixed, tables: &'a Tables) -> Self {
+        let planned = &fixed.plan.at_end;
+        Self {
+            fixed,
+            planned,
+            tables,
+        }
+    }
+
+    /// Of messages.
+    pub fn messages(fixed: &'a Fixed, tables: &'a Tables) -> Self {
+        let planned = &fixed.plan.messages;
+        Self {
+            fixed,
+            planned,
+            tables,
+        }
+    }
+
     /// The texts of a key; `None` where a table had no room for a part of it.
     fn texts(&self, key: &SeriesKey) -> Option<Texts<'_>> {
         let Fixed {
@@ -72,6 +102,102 @@ impl MetricGroup {
         Self {
             layouts: SeriesLayouts::default(),
             sets: LabelSets::new(seed, limit, width),
+            pending: PendingSets::default(),
+            pending_gauge: None,
+            exceeded: false,
+        }
+    }
+
+    /// Records the value of each metric in a label set; not where that waits for its series.
+    #[inline]
+    pub fn record(
+        &self,
+        host: &mut (impl Metrics + ?Sized),
+        planned: &[PlannedMetric],
+        set: SetId,
+        value: impl Fn(&PlannedMetric) -> Option<u64>,
+    ) -> bool {
+        if self.sets.is_pending(set) {
+            return false;
+        }
+        for (metric, series) in planned.iter().zip(self.sets.series(set)) {
+            if let (Some(series), Some(value)) = (series, value(metric)) {
+                metric.record(host, series, value);
+            }
+        }
+        true
+    }
+
+    /// Keeps the value of each metric until the label set has its series. Where there is no room, they
+    /// go to what exceeds the limit.
+    #[cold]
+    pub fn keep(
+        &mut self,
+        host: &mut dyn Metrics,
+        context: &Context<'_>,
+        key: &SeriesKey,
+        set: SetId,
+        value: &dyn Fn(&PlannedMetric) -> Option<u64>,
+    ) {
+        if !self.pending.keep(set, context.planned, value) {
+            let beyond = OverflowKey::new(key, context.tables);
+            let (set, _) = self.overflow(host, context, beyond);
+            self.record(host, context.planned, set, value);
+        }
+    }
+
+    /// Whether label sets wait for their series.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes one series of a label set that waits; whether one did.
+    pub fn make_pending(&mut self, host: &mut dyn Metrics, context: &Context<'_>) -> bool {
+        let Some(next) = self.pending.next() else {
+            return false;
+        };
+        let layouts = &self.layouts;
+        let series = layouts.make_one(host, context, &next.key, next.series.len());
+        next.series.push(series);
+        let set = next.set;
+        if next.series.len() >= context.planned.len()
+            && let Some(done) = self.pending.remove(set)
+        {
+            self.sets.settle(set, done.series.iter().copied());
+            done.record(host, context.planned, self.sets.series(set));
+            self.add_pending(host, context, -1);
+        }
+        true
+    }
+
+    /// Counts what waits for its series as overflow.
+    pub fn give_up(&mut self, host: &mut dyn Metrics, context: &Context<'_>) {
+        let pending = self.pending.take();
+        self.add_pending(host, context, -(pending.len() as i64));
+        for pending in pending {
+            let beyond = OverflowKey::new(&pending.key, context.tables);
+            let (set, _) = self.overflow(host, context, beyond);
+            pending.record(host, context.planned, self.sets.series(set));
+        }
+    }
+
+    /// Whether the limit was reached, and a line in the log has said so.
+    pub fn has_exceeded(&self) -> bool {
+        self.exceeded
+    }
+
+    /// So many more wait.
+    fn add_pending(&mut self, host: &mut dyn Metrics, context: &Context<'_>, by: i64) {
+        if by == 0 {
+            return;
+        }
+        if self.pending_gauge.is_none() {
+            let Fixed { plan, reporter, .. } = context.fixed;
+            let family = host.family(MetricKind::Gauge, &plan.pending_name, &PENDING_LABELS);
+            self.pending_gauge = family.and_then(|family| host.series(family, &[reporter.name()]));
+        }
+        if let Some(gauge) = self.pending_gauge {
+            host.gauge_add(gauge, by);
         }
     }
 
@@ -84,7 +210,12 @@ impl MetricGroup {
         key: SeriesKey,
         exceeded_before: bool,
     ) -> (SetId, bool) {
-        let Self { layouts, sets } = self;
+        let Self {
+            layouts,
+            sets,
+            pending,
+            ..
+        } = self;
         let Context { fixed, planned, .. } = context;
         let beyond = OverflowKey::new(&key, context.tables);
         let layout = layouts.get(host, &fixed.plan, planned, beyond.conditions);
@@ -106,14 +237,37 @@ impl MetricGroup {
                 sets.remember(key, set);
                 return (set, false);
             }
-            if sets.has_room() && !admits(host, &values, sets.limit()) {
-                sets.close();
-            } else if sets.has_room() {
-                let series = values.series(host);
-                return (sets.add(key, values_hash, series), true);
+            if sets.has_room() {
+                // Who comes later must not be served before those that wait.
+                let has_time = pending.is_empty() && host.has_time(fixed.plan.new_series_percent);
+                if !has_time && !pending.has_room() {
+                    // Not remembered: once there is room again, it has series of its own.
+                    return self.overflow(host, context, beyond);
+                }
+                if !admits(host, &values, sets.limit()) {
+                    sets.close();
+                } else if has_time {
+                    let series = values.series(host);
+                    return (sets.add(key, values_hash, series), true);
+                } else {
+                    if pending.is_empty() {
+                        host.make_soon();
+                    }
+                    let set = sets.add_pending(key, values_hash);
+                    pending.push(set, key);
+                    self.add_pending(host, context, 1);
+                    return (set, true);
+                }
             }
         }
-        let (set, is_new) = self.overflow(host, context, beyond, exceeded_before);
+        if !mem::replace(&mut self.exceeded, true) && !exceeded_before {
+            log::warn!(
+                "max_series is reached: requests with a new label set are counted in series in which \
+                 the peer, the service and labels of your own say \"overflow\"; raise max_series, or \
+                 find the label with too many values"
+            );
+        }
+        let (set, is_new) = self.overflow(host, context, beyond);
         self.sets.remember(key, set);
         (set, is_new)
     }
@@ -125,7 +279,6 @@ impl MetricGroup {
         host: &mut dyn Metrics,
         context: &Context<'_>,
         mut key: OverflowKey,
-        exceeded_before: bool,
     ) -> (SetId, bool) {
         let mut known = self.sets.find_overflow(key);
         if known.is_none() && !self.sets.has_room_for_overflow() {
@@ -134,13 +287,6 @@ impl MetricGroup {
         }
         if let Some(set) = known {
             return (set, false);
-        }
-        if !exceeded_before && !self.sets.has_overflow() {
-            log::warn!(
-                "max_series is reached: requests with a new label set are counted in series in which \
-                 the peer, the service and labels of your own say \"overflow\"; raise max_series, or \
-                 find the label with too many values"
-            );
         }
         let Context { fixed, planned, .. } = context;
         let layout = self.layouts.get(host, &fixed.plan, planned, key.conditions);
@@ -152,6 +298,21 @@ impl MetricGroup {
 }
 
 impl SeriesLayouts {
+    /// The series of a key's label set for the metric at a position.
+    fn make_one(
+        &self,
+        host: &mut dyn Metrics,
+        context: &Context<'_>,
+        key: &SeriesKey,
+        metric: usize,
+    ) -> Option<SeriesId> {
+        let texts = context.texts(key)?;
+        let evaluated = context.tables.evaluated.get(key.evaluated)?;
+        let values = self.known(evaluated.conditions)?.values(&texts);
+        let (family, values) = values.0.get(metric)?.as_ref()?;
+        host.series(*family, values)
+    }
+
     /// Whether the label set of another key has these values.
     fn have_values(
         &self,

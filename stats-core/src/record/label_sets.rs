@@ -6,6 +6,7 @@
 //! by [`OverflowKey`].
 
 use alloc::vec::Vec;
+use core::iter;
 
 use super::facts::SeriesKey;
 use super::overflow::{OVERFLOW_SETS, OverflowKey};
@@ -24,6 +25,8 @@ impl SetId {
 
 /// Stands for the series of a metric that is not recorded.
 const NO_SERIES: u32 = u32::MAX;
+/// Stands for the first series of a label set that waits for all of them.
+const PENDING: u32 = u32::MAX - 1;
 
 /// Label sets with the same metrics.
 pub struct LabelSets {
@@ -125,6 +128,35 @@ impl LabelSets {
         set
     }
 
+    /// The same for one whose series are not there yet.
+    pub fn add_pending(&mut self, key: SeriesKey, values_hash: u64) -> SetId {
+        let set = self.add(key, values_hash, iter::empty());
+        if let Some(first) = self.slots(set).first_mut() {
+            *first = PENDING;
+        }
+        set
+    }
+
+    /// Whether a label set waits for its series.
+    #[inline]
+    pub fn is_pending(&self, set: SetId) -> bool {
+        let start = (set.0 as usize).saturating_mul(self.width);
+        self.series.get(start) == Some(&PENDING)
+    }
+
+    /// The series of a label set that waited for them are there.
+    pub fn settle(&mut self, set: SetId, series: impl Iterator<Item = Option<SeriesId>>) {
+        for (slot, series) in self.slots(set).iter_mut().zip(series) {
+            *slot = raw(series);
+        }
+    }
+
+    fn slots(&mut self, set: SetId) -> &mut [u32] {
+        let start = (set.0 as usize).saturating_mul(self.width);
+        let end = start.saturating_add(self.width);
+        self.series.get_mut(start..end).unwrap_or_default()
+    }
+
     /// Whether one more key fits beside those that were the first of their label set. There may be as
     /// many again: some show the same values as another, others exceed the limit.
     fn has_room_for_key(&self) -> bool {
@@ -142,11 +174,6 @@ impl LabelSets {
         self.last = self.keys.len() as u32;
         self.index.insert(self.seed.hash(key), self.last);
         self.keys.push((key, set));
-    }
-
-    /// Whether anything exceeded the limit.
-    pub fn has_overflow(&self) -> bool {
-        !self.overflow.is_empty()
     }
 
     /// The label set of what exceeds the limit and has this key.
@@ -178,7 +205,8 @@ impl LabelSets {
         SetId(number as u32)
     }
 
-    /// The series of a label set, in the order of the metrics; `None` for one that is not recorded.
+    /// The series of a label set, in the order of the metrics; `None` for one that is not recorded, or not
+    /// there yet.
     #[inline]
     pub fn series(&self, set: SetId) -> impl Iterator<Item = Option<SeriesId>> {
         let start = (set.0 as usize).saturating_mul(self.width);
@@ -186,7 +214,7 @@ impl LabelSets {
         let series = self.series.get(start..end).unwrap_or_default();
         series
             .iter()
-            .map(|&id| (id != NO_SERIES).then_some(SeriesId(id)))
+            .map(|&id| (id < PENDING).then_some(SeriesId(id)))
     }
 
     fn count(&self) -> usize {

@@ -4,7 +4,7 @@ use super::Recorder;
 use super::facts::{Facts, SeriesKey};
 use super::group::Context;
 use super::label_sets::SetId;
-use super::plan::PlannedValue;
+use super::plan::{PlannedMetric, PlannedValue};
 use super::tables::Tables;
 use crate::host::{MessageCounts, Metrics};
 use crate::labels::metrics::MessageMetric;
@@ -35,27 +35,24 @@ impl Recorder {
             Some(set) => set,
             None => self.make_messages(host, tables, key),
         };
-        let series = self.messages.sets.series(set);
-        for (metric, series) in self.fixed.plan.messages.iter().zip(series) {
-            let value = match metric.value {
+        let value = |metric: &PlannedMetric| {
+            let count = match metric.value {
                 PlannedValue::Messages(MessageMetric::RequestMessagesTotal) => new.request,
                 PlannedValue::Messages(MessageMetric::ResponseMessagesTotal) => new.response,
                 _ => 0,
             };
-            if let (Some(series), 1..) = (series, value) {
-                host.add(series, value);
-            }
+            (count > 0).then_some(count)
+        };
+        let context = Context::messages(&self.fixed, tables);
+        if !self.messages.record(host, context.planned, set, value) {
+            self.messages.keep(host, &context, &key, set, &value);
         }
     }
 
     #[cold]
     fn make_messages(&mut self, host: &mut dyn Metrics, tables: &Tables, key: SeriesKey) -> SetId {
-        let exceeded = self.at_end.sets.has_overflow();
-        let context = Context {
-            fixed: &self.fixed,
-            planned: &self.fixed.plan.messages,
-            tables,
-        };
+        let exceeded = self.at_end.has_exceeded();
+        let context = Context::messages(&self.fixed, tables);
         self.messages.make(host, &context, key, exceeded).0
     }
 }

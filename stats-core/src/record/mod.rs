@@ -4,6 +4,7 @@
 //! looks at a label. Behind the facts only this reaches the host: is there room, make this series, record.
 
 mod connections;
+pub mod definition_budget;
 pub mod evaluated;
 pub mod expressions;
 pub mod facts;
@@ -12,6 +13,7 @@ mod label_sets;
 mod layout;
 mod messages;
 mod overflow;
+mod pending;
 pub mod plan;
 pub mod tables;
 mod value_text;
@@ -19,7 +21,7 @@ mod value_text;
 #[cfg(test)]
 mod tests;
 
-use crate::host::{Expressions, MetricKind, Metrics, SeriesId};
+use crate::host::{Expressions, Metrics};
 use crate::intern::seed::Seed;
 use crate::labels::Reporter;
 use crate::labels::metrics::HttpMetric;
@@ -98,22 +100,43 @@ impl Recorder {
             Some(set) => set,
             None => self.make(host, tables, facts, key),
         };
-        let series = self.at_end.sets.series(set);
-        for (metric, series) in self.fixed.plan.at_end.iter().zip(series) {
-            let measures = &facts.measures;
-            let value = match metric.value {
-                PlannedValue::Http(HttpMetric::RequestsTotal) => Some(1),
-                PlannedValue::Http(HttpMetric::RequestDuration) => measures.duration,
-                PlannedValue::Http(HttpMetric::RequestBytes) => Some(measures.request_bytes),
-                PlannedValue::Http(HttpMetric::ResponseBytes) => Some(measures.response_bytes),
-                PlannedValue::FirstByte => measures.first_byte,
-                PlannedValue::Number(at) => self.expressions.number(at),
-                PlannedValue::Messages(_) | PlannedValue::Tcp(_) => None,
-            };
-            if let (Some(series), Some(value)) = (series, value) {
-                record_value(host, metric.kind, series, value);
-            }
+        let (measures, expressions) = (&facts.measures, &self.expressions);
+        let value = |metric: &PlannedMetric| match metric.value {
+            PlannedValue::Http(HttpMetric::RequestsTotal) => Some(1),
+            PlannedValue::Http(HttpMetric::RequestDuration) => measures.duration,
+            PlannedValue::Http(HttpMetric::RequestBytes) => Some(measures.request_bytes),
+            PlannedValue::Http(HttpMetric::ResponseBytes) => Some(measures.response_bytes),
+            PlannedValue::FirstByte => measures.first_byte,
+            PlannedValue::Number(at) => expressions.number(at),
+            PlannedValue::Messages(_) | PlannedValue::Tcp(_) => None,
+        };
+        let context = Context::at_end(&self.fixed, tables);
+        if !self.at_end.record(host, context.planned, set, value) {
+            self.at_end.keep(host, &context, &key, set, &value);
         }
+    }
+
+    /// Makes one series of a label set that waits; whether one did.
+    pub fn make_pending(&mut self, host: &mut dyn Metrics, tables: &Tables) -> bool {
+        let (at_end, messages) = (
+            Context::at_end(&self.fixed, tables),
+            Context::messages(&self.fixed, tables),
+        );
+        // Both, or one could keep the other waiting.
+        self.at_end.make_pending(host, &at_end) | self.messages.make_pending(host, &messages)
+    }
+
+    /// Whether label sets wait for their series.
+    pub fn has_pending(&self) -> bool {
+        self.at_end.has_pending() || self.messages.has_pending()
+    }
+
+    /// Counts what waits for its series as overflow: the recorder ends.
+    pub fn end(&mut self, host: &mut dyn Metrics, tables: &Tables) {
+        let context = Context::at_end(&self.fixed, tables);
+        self.at_end.give_up(host, &context);
+        let context = Context::messages(&self.fixed, tables);
+        self.messages.give_up(host, &context);
     }
 
     /// Gives back what the host holds.
@@ -155,9 +178,13 @@ impl Recorder {
                 continue;
             }
             let (set, is_new) = self.make_set(host, tables, key);
-            let requests = self.at_end.sets.series(set).next().flatten();
-            if let (true, Some(requests)) = (is_new, requests) {
-                host.add(requests, 0);
+            let zero = |metric: &PlannedMetric| {
+                let requests = PlannedValue::Http(HttpMetric::RequestsTotal);
+                (metric.value == requests).then_some(0)
+            };
+            let context = Context::at_end(&self.fixed, tables);
+            if is_new && !self.at_end.record(host, context.planned, set, zero) {
+                self.at_end.keep(host, &context, &key, set, &zero);
             }
         }
     }
@@ -169,26 +196,8 @@ impl Recorder {
         tables: &Tables,
         key: SeriesKey,
     ) -> (SetId, bool) {
-        let exceeded = self.messages.sets.has_overflow();
-        let context = Context {
-            fixed: &self.fixed,
-            planned: &self.fixed.plan.at_end,
-            tables,
-        };
+        let exceeded = self.messages.has_exceeded();
+        let context = Context::at_end(&self.fixed, tables);
         self.at_end.make(host, &context, key, exceeded)
-    }
-}
-
-#[inline]
-fn record_value(
-    host: &mut (impl Metrics + ?Sized),
-    kind: MetricKind,
-    series: SeriesId,
-    value: u64,
-) {
-    match kind {
-        MetricKind::Counter => host.add(series, value),
-        MetricKind::Gauge => host.gauge_set(series, value),
-        MetricKind::Histogram => host.observe(series, value),
     }
 }

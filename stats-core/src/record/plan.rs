@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 
 use super::expressions::UserExpressions;
 use crate::config::{MetricOverride, MetricsConfig};
-use crate::host::{Expressions, MetricKind};
-use crate::labels::metrics::{ExtraMetric, HttpMetric, MessageMetric, TcpMetric};
+use crate::host::{Expressions, MetricKind, Metrics, SeriesId};
+use crate::labels::metrics::{ExtraMetric, HttpMetric, MessageMetric, PENDING, TcpMetric};
 use crate::labels::table::origin;
 use crate::labels::visible::Visible;
 use crate::labels::{Label, Reporter, operation};
@@ -26,6 +26,10 @@ pub struct Plan {
     pub messages: Vec<PlannedMetric>,
     /// How many expressions the user has.
     pub expressions: usize,
+    /// The name of the gauge of label sets that wait for their series.
+    pub pending_name: String,
+    /// The most of the worker's time that goes into new series, in percent.
+    pub new_series_percent: u8,
     overrides: Vec<Override>,
     allowed: Option<Vec<String>>,
     shows_operation: bool,
@@ -101,6 +105,16 @@ impl PlannedMetric {
             standard_labels,
         }
     }
+
+    /// Records a value in a series of the metric.
+    #[inline]
+    pub fn record(&self, host: &mut (impl Metrics + ?Sized), series: SeriesId, value: u64) {
+        match self.kind {
+            MetricKind::Counter => host.add(series, value),
+            MetricKind::Gauge => host.gauge_set(series, value),
+            MetricKind::Histogram => host.observe(series, value),
+        }
+    }
 }
 
 impl Plan {
@@ -169,6 +183,8 @@ impl Plan {
             at_end,
             messages,
             expressions: expressions.count(),
+            pending_name: format!("{}_{PENDING}", config.stat_prefix),
+            new_series_percent: config.new_series_percent,
             overrides,
             allowed: config.allowed_labels.clone(),
             shows_operation: !config.operations.is_empty(),

@@ -128,6 +128,17 @@ impl Fixture {
         self.recorder.at_end.sets.find(&key)
     }
 
+    /// Makes one series of a label set that waits; whether one did.
+    fn make_pending(&mut self) -> bool {
+        let Self {
+            host,
+            recorder,
+            tables,
+            ..
+        } = self;
+        recorder.make_pending(host, tables)
+    }
+
     fn requests(&self) -> Vec<String> {
         let page = self.registry.lock().unwrap().exposition();
         let lines = page.lines().map(ToString::to_string);
@@ -231,6 +242,145 @@ fn what_exceeds_the_limit_is_counted_in_one_more() {
     assert_eq!(count("a").as_deref(), Some("2"));
     assert_eq!(count("b").as_deref(), Some("1"));
     assert_eq!(count("overflow").as_deref(), Some("2"));
+}
+
+/// How many label sets the gauge says wait.
+fn pending(fixture: &Fixture) -> Option<String> {
+    let page = fixture.registry.lock().unwrap().exposition();
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("istio_pending_label_sets{"))?;
+    line.rsplit(' ').next().map(ToString::to_string)
+}
+
+#[test]
+fn without_time_a_label_set_waits_for_its_series_and_none_of_its_counts_is_lost() {
+    let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
+    fixture.host.is_busy = true;
+    for peer in ["a", "b", "a", "a"] {
+        fixture.record(&named(peer), Reporter::Destination);
+    }
+    assert_eq!(fixture.requests(), [""; 0]);
+    assert!(fixture.host.is_called_soon);
+    assert_eq!(pending(&fixture).as_deref(), Some("2"));
+
+    // The most counted comes first, a series at a time.
+    for _ in 0..4 {
+        assert!(fixture.make_pending());
+    }
+    let requests = fixture.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(
+        requests[0].contains("source_workload=\"a\"") && requests[0].ends_with(" 3"),
+        "{requests:?}"
+    );
+    // Whoever is new meanwhile is not served before those that wait.
+    fixture.host.is_busy = false;
+    fixture.record(&named("c"), Reporter::Destination);
+    assert_eq!(pending(&fixture).as_deref(), Some("2"));
+    while fixture.make_pending() {}
+    assert_eq!((fixture.requests().len(), fixture.total()), (3, 5));
+    assert_eq!(pending(&fixture).as_deref(), Some("0"));
+    fixture.record(&named("d"), Reporter::Destination);
+    assert_eq!((fixture.requests().len(), fixture.total()), (4, 6));
+}
+
+#[test]
+fn what_waits_at_the_end_is_counted_as_overflow() {
+    let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
+    fixture.host.is_busy = true;
+    for peer in ["a", "b", "a"] {
+        fixture.record(&named(peer), Reporter::Destination);
+    }
+    let Fixture {
+        host,
+        recorder,
+        tables,
+        ..
+    } = &mut fixture;
+    recorder.end(host, tables);
+    let requests = fixture.requests();
+    assert_eq!((requests.len(), fixture.total()), (1, 3));
+    assert!(
+        requests[0].contains("source_workload=\"overflow\""),
+        "{requests:?}"
+    );
+    assert_eq!(pending(&fixture).as_deref(), Some("0"));
+}
+
+#[test]
+fn more_values_than_are_kept_are_counted_as_overflow() {
+    let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
+    fixture.host.is_busy = true;
+    let mut facts = fixture.facts(&named("a"), Reporter::Destination);
+    for bytes in 0..2_000 {
+        facts.measures.request_bytes = bytes;
+        let Fixture {
+            host,
+            recorder,
+            tables,
+            ..
+        } = &mut fixture;
+        recorder.record(host, tables, &facts);
+    }
+    while fixture.make_pending() {}
+    let requests = fixture.requests();
+    assert_eq!((requests.len(), fixture.total()), (2, 2_000));
+}
+
+#[test]
+fn more_label_sets_than_may_wait_are_counted_as_overflow_and_forgotten() {
+    let config = MetricsConfig {
+        max_series: 5_000,
+        ..MetricsConfig::default()
+    };
+    let mut fixture = Fixture::new(&config, Reporter::Destination);
+    fixture.host.is_busy = true;
+    let all = |fixture: &mut Fixture| {
+        for peer in 0..1_500 {
+            fixture.record(
+                &named(&alloc::format!("peer-{peer}")),
+                Reporter::Destination,
+            );
+        }
+        while fixture.make_pending() {}
+    };
+    all(&mut fixture);
+    assert_eq!((fixture.requests().len(), fixture.total()), (1_001, 1_500));
+    all(&mut fixture);
+    assert_eq!((fixture.requests().len(), fixture.total()), (1_501, 3_000));
+}
+
+proptest! {
+    /// Whether label sets had to wait cannot be seen when none does any more.
+    #[test]
+    fn waiting_changes_no_count(
+        steps in prop::collection::vec((0_u8..8, 0_u64..4, any::<bool>()), 0..200),
+        max_series in 0_usize..6,
+        zero_initialize in any::<bool>(),
+    ) {
+        let config = MetricsConfig { max_series, zero_initialize, ..MetricsConfig::default() };
+        let run = |waits: bool| {
+            let mut fixture = Fixture::new(&config, Reporter::Destination);
+            for (peer, bytes, is_busy) in &steps {
+                fixture.host.is_busy = waits && *is_busy;
+                let mut facts =
+                    fixture.facts(&named(&peer.to_string()), Reporter::Destination);
+                facts.measures.request_bytes = *bytes;
+                facts.outcome.response_code = 200 + u32::from(*is_busy);
+                let Fixture { host, recorder, tables, .. } = &mut fixture;
+                recorder.record(host, tables, &facts);
+                if *bytes == 0 {
+                    fixture.make_pending();
+                }
+            }
+            while fixture.make_pending() {}
+            let page = fixture.registry.lock().unwrap().exposition();
+            let lines = page.lines().filter(|line| !line.contains("pending_label_sets"));
+            lines.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(run(true), run(false));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod tests;
 pub use connection::Connection;
 
 use crate::config::Config;
-use crate::host::{LocalProxy, TcpHost};
+use crate::host::{LocalProxy, Metrics, TcpHost};
 use crate::http::direction::Direction;
 use crate::http::role::Role;
 use side::ConnectionSide;
@@ -67,10 +67,34 @@ impl TcpPlugin {
         }
     }
 
+    /// Makes series of label sets that wait; see
+    /// [`Plugin::make_pending`](crate::http::Plugin::make_pending).
+    pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
+        let percent = self.config.metrics.new_series_percent;
+        let sides = &mut self.sides;
+        while sides.iter().flatten().any(ConnectionSide::has_pending) {
+            if !host.has_time(percent) {
+                return true;
+            }
+            for side in sides.iter_mut().flatten() {
+                side.make_pending(host);
+            }
+        }
+        false
+    }
+
     /// Gives back what the host holds.
-    pub fn release(&self, host: &mut dyn TcpHost) {
-        for side in self.sides.iter().flatten() {
+    pub fn release(mut self, host: &mut dyn TcpHost) {
+        for side in self.sides.iter_mut().flatten() {
+            side.finish(host);
             side.release(host);
+        }
+    }
+
+    /// Drops what the host has let go of, and of what it held.
+    pub fn end(mut self, host: &mut dyn Metrics) {
+        for side in self.sides.iter_mut().flatten() {
+            side.finish(host);
         }
     }
 

@@ -5,7 +5,7 @@ use super::gather::{ConnectionGatherer, outcome};
 use crate::config::Config;
 use crate::gather::clusters::Clusters;
 use crate::gather::peers::PeerFinder;
-use crate::host::{ConnectionFacts, End, Expressions, LocalProxy, TcpHost};
+use crate::host::{ConnectionFacts, End, Expressions, LocalProxy, Metrics, TcpHost};
 use crate::http::direction::Direction;
 use crate::labels::operation::Operations;
 use crate::record::expressions::UserExpressions;
@@ -89,6 +89,21 @@ impl ConnectionSide {
     /// Some time has passed.
     pub fn tick(&mut self) {
         self.gatherer.tick();
+    }
+
+    /// Makes one series of a label set that waits; whether one did.
+    pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
+        self.recorder.make_pending(host, &self.tables)
+    }
+
+    /// Whether label sets wait for their series.
+    pub fn has_pending(&self) -> bool {
+        self.recorder.has_pending()
+    }
+
+    /// Counts what waits for its series.
+    pub fn finish(&mut self, host: &mut dyn Metrics) {
+        self.recorder.end(host, &self.tables);
     }
 
     /// Gives back what the host holds.
