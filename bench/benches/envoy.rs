@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use bench::envoy::testbed::{COPIES, Effort};
 use bench::envoy::variant::OtherModule;
-use bench::envoy::{cost, latency, memory, new_series, scaling, start};
+use bench::envoy::{cost, flood, latency, memory, new_series, scaling, start};
 use bench::report::Report;
 use clap::{Parser, ValueEnum};
 
@@ -57,6 +57,8 @@ enum Section {
     Start,
     /// How much longer a request takes.
     Latency,
+    /// The same while others cause new label sets.
+    Flood,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -87,6 +89,7 @@ async fn main() -> Result<()> {
             Section::Memory => memory::run(&mut report).await?,
             Section::Start => start::run(&mut report, &arguments.module).await?,
             Section::Latency => latency::run(&mut report).await?,
+            Section::Flood => flood::run(&mut report).await?,
         }
     }
     report.save("envoy.md")

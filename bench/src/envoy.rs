@@ -3,10 +3,11 @@
 //! turns, and the CPU time of the whole process.
 //!
 //! What is compared is in [`variant`]; how it is measured in [`testbed`]; the questions are in modules
-//! of their own: [`cost`], [`scaling`], [`new_series`], [`memory`], [`start`], [`latency`]. What is
+//! of their own: [`cost`], [`scaling`], [`new_series`], [`memory`], [`start`], [`latency`], [`flood`]. What is
 //! made of the figures is in [`report`](crate::report).
 
 pub mod cost;
+pub mod flood;
 pub mod latency;
 pub mod load;
 pub mod memory;

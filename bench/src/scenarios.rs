@@ -74,7 +74,7 @@ pub const EVERY_OPTION: Scenario = Scenario {
 pub const BY_AUTHORITY: Scenario = Scenario {
     name: "by authority",
     proxy: Recorded::inbound_by_authority,
-    configuration: r#"{"direction": "inbound", "max_series": 16000}"#,
+    configuration: r#"{"direction": "inbound", "max_series": 16000, "new_series_cpu_percent": 100}"#,
     ..INBOUND
 };
 

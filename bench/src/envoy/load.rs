@@ -48,6 +48,15 @@ impl RequestVariety {
         }
     }
 
+    /// Requests of peers with these numbers that make up labels as long as they can be.
+    pub fn from_forged_peers(numbers: Range<u32>) -> Self {
+        let numbers = numbers.start as usize..numbers.end as usize;
+        Self {
+            peers: numbers.map(peers::forged_headers).collect(),
+            ..Self::default()
+        }
+    }
+
     async fn send(&self, client: &mut Client, n: usize) -> Result<Response> {
         let mut request = client::request(Method::GET, "/version")?;
         let headers = request.headers_mut();

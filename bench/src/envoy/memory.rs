@@ -15,7 +15,8 @@ const LABEL_SETS: u32 = 10_000;
 /// Label sets before the first measurement: tables and buffers are allocated by then.
 const WARM_UP: u32 = 100;
 /// Room for all of them.
-const CONFIGURATION: &str = r#"{"direction": "inbound", "max_series": 16000}"#;
+const CONFIGURATION: &str =
+    r#"{"direction": "inbound", "max_series": 16000, "new_series_cpu_percent": 100}"#;
 
 /// Measures and reports.
 ///

@@ -10,8 +10,10 @@ use super::load::RequestVariety;
 use super::testbed::{Testbed, TestbedSetup};
 use super::variant::Variant;
 use crate::report::{Report, progress};
-use crate::scenarios::INBOUND;
 
+/// Room for all label sets, and time for them when they come.
+const CONFIGURATION: &str =
+    r#"{"direction": "inbound", "max_series": 16000, "new_series_cpu_percent": 100}"#;
 /// New label sets that are measured.
 const LABEL_SETS: u32 = 1_000;
 /// Those before them.
@@ -25,7 +27,7 @@ const LATER: u32 = 2;
 /// When an Envoy does not start, or does not count what it should.
 pub async fn run(report: &mut Report) -> Result<()> {
     let native = Variant::native(SidecarDirection::Inbound);
-    let combined = Variant::combined(INBOUND.configuration)?;
+    let combined = Variant::combined(CONFIGURATION)?;
     let native_with_rules = new_label_set(native.clone(), true).await?;
     let native_without_rules = new_label_set(native, false).await?;
     let with_rules = new_label_set(combined.clone(), true).await?;

@@ -13,7 +13,8 @@ use crate::report::{Report, median, progress, range};
 const LABEL_SETS: [u32; 4] = [1, 100, 1_000, 10_000];
 const PEERS: [u32; 4] = [1, 10, 100, 400];
 /// Room for all label sets.
-const CONFIGURATION: &str = r#"{"direction": "inbound", "max_series": 16000}"#;
+const CONFIGURATION: &str =
+    r#"{"direction": "inbound", "max_series": 16000, "new_series_cpu_percent": 100}"#;
 
 /// Measures and reports both.
 ///
