@@ -7,13 +7,13 @@ use stats_core::peer::workload::{Locality, Workload};
 /// The values of both headers of the `n`th peer, id and metadata, of the size that a pod of Istio's
 /// sends.
 pub fn headers(n: usize) -> (String, String) {
-    headers_of(workload(n))
+    headers_of(&workload(n))
 }
 
 /// The same of a peer that makes up labels as long as they can be.
 pub fn forged_headers(n: usize) -> (String, String) {
-    let long = |label: &str| format!("{label}-{n}-{}", "x".repeat(512)).into();
-    headers_of(Workload {
+    let long = |label: &str| format!("{label}-{n}-{}", "x".repeat(512));
+    headers_of(&Workload {
         namespace: long("namespace"),
         name: long("name"),
         cluster: long("cluster"),
@@ -45,7 +45,7 @@ fn workload(n: usize) -> Workload {
     }
 }
 
-fn headers_of(workload: Workload) -> (String, String) {
+fn headers_of(workload: &Workload) -> (String, String) {
     let pod = &workload.instance;
     let owner = "kubernetes://apis/apps/v1/namespaces/shop/deployments/cart";
     let metadata = STANDARD.encode(workload.to_exchange(owner));

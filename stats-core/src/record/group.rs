@@ -173,7 +173,8 @@ impl MetricGroup {
     /// Counts what waits for its series as overflow.
     pub fn give_up(&mut self, host: &mut dyn Metrics, context: &Context<'_>) {
         let pending = self.pending.take();
-        self.add_pending(host, context, -(pending.len() as i64));
+        let count = i64::try_from(pending.len()).unwrap_or_default();
+        self.add_pending(host, context, -count);
         for pending in pending {
             let beyond = OverflowKey::new(&pending.key, context.tables);
             let (set, _) = self.overflow(host, context, beyond);

@@ -1,7 +1,11 @@
 //! The set-up of the tests, and functions that examine pages and logs.
 
+use bytes::Bytes;
+use harness::client::request;
 use harness::page::Sample;
 use harness::{App, Client, Page, Response, Sidecar, SidecarBuilder, eventually};
+use http_body_util::Full;
+use hyper::{Method, Request};
 use serde_json::Value;
 use stats_core::labels::stat_name;
 
@@ -32,6 +36,13 @@ pub async fn get(sidecar: &Sidecar, path: &str) -> Response {
 /// An HTTP/1.1 connection.
 pub async fn client(sidecar: &Sidecar) -> Client {
     Client::http1(sidecar.traffic).await.unwrap()
+}
+
+/// GET of that host.
+pub fn to_host(host: &str) -> Request<Full<Bytes>> {
+    let mut request = request(Method::GET, "/version").unwrap();
+    *request.uri_mut() = format!("http://{host}/version").parse().unwrap();
+    request
 }
 
 /// The page once that many requests are counted; unlike [`Sidecar::page_after`], it does not wait for the histograms.

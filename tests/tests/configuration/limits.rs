@@ -1,14 +1,11 @@
 //! `max_series` and `max_peer_cache_size`, `disable_host_header_fallback`: the bounds on what a client can cause.
 
-use bytes::Bytes;
-use harness::client::{AUTHORITY, request};
+use harness::client::AUTHORITY;
 use harness::{Client, Sidecar, SidecarBuilder, eventually};
-use http_body_util::Full;
-use hyper::{Method, Request};
 use serde_json::json;
 
 use crate::expected::{assert_counted, inbound, outbound};
-use crate::fixture::{self, REQUESTS, client, get, sum};
+use crate::fixture::{self, REQUESTS, client, get, sum, to_host};
 use crate::peer;
 
 #[tokio::test]
@@ -128,7 +125,13 @@ async fn a_custom_label_without_bounds_has_the_same_bound() {
 #[tokio::test]
 async fn the_limit_is_one_for_all_workers_and_configurations() {
     const LIMIT: usize = 150;
-    let config = |number: usize| json!({ "max_series": LIMIT, "max_peer_cache_size": number });
+    let config = |number: usize| {
+        json!({
+            "max_series": LIMIT,
+            "max_peer_cache_size": number,
+            "new_series_cpu_percent": 100,
+        })
+    };
     let (_app, sidecar) = SidecarBuilder::inbound()
         .without_service()
         .concurrency(2)
@@ -182,20 +185,14 @@ async fn reloaded(sidecar: &Sidecar, times: usize) {
     .unwrap();
 }
 
-/// GET of that host.
-fn to_host(host: &str) -> Request<Full<Bytes>> {
-    let mut request = request(Method::GET, "/version").unwrap();
-    *request.uri_mut() = format!("http://{host}/version").parse().unwrap();
-    request
-}
-
 /// A client that asks for more hosts than there may be label sets, and two scrapes.
 #[tokio::test]
 async fn at_the_default_limit_the_page_and_the_memory_are_bounded() {
     const MAX_PAGE_BYTES: usize = 60_000_000;
     const MAX_GROWTH_BYTES: usize = 100_000_000;
     let sidecar = SidecarBuilder::inbound().without_service();
-    let (_app, sidecar) = fixture::start(sidecar, json!({}), &[]).await;
+    let (_app, sidecar) =
+        fixture::start(sidecar, json!({ "new_series_cpu_percent": 100 }), &[]).await;
     let mut client = client(&sidecar).await;
     client.get("/version").await.unwrap();
     sidecar.page_after(1).await.unwrap();

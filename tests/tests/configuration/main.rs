@@ -20,6 +20,7 @@ mod definitions;
 #[allow(dead_code, reason = "the other test binary uses the rest")]
 mod expected;
 mod fixture;
+mod flood;
 mod labels;
 mod limits;
 mod matches;
