@@ -1,5 +1,5 @@
-//! `stats-core` on targets that are not this machine, with and without each feature, and its examples
-//! for them. Not here: which compiler does it, see `toolchain`.
+//! `stats-core` on targets that are not this machine, with and without each feature, its documentation,
+//! and its examples for them. Not here: which compiler does it, see `toolchain`.
 
 use std::fs;
 
@@ -29,6 +29,7 @@ pub fn check(toolchain: &Toolchain) -> Result<()> {
         let scope = ["--package", "stats-core", "--features", features];
         show(cargo("check").args(scope))?;
     }
+    document()?;
     for (target, features) in WITHOUT_STD {
         let mut cargo = toolchain.cargo("check", target, "core,alloc");
         show(cargo.args(["--package", "stats-core", "--features", features]))?;
@@ -39,6 +40,15 @@ pub fn check(toolchain: &Toolchain) -> Result<()> {
     }
     run_example()?;
     build_wasm_example(toolchain)
+}
+
+/// A link that leads nowhere is an error: with what `default` has, and with all features.
+fn document() -> Result<()> {
+    for features in ["--features=", "--all-features"] {
+        let scope = ["--package", "stats-core", "--no-deps", features];
+        show(cargo("doc").args(scope).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }
 
 /// The program without std, on this machine.

@@ -1,6 +1,6 @@
 //! The plugin's configuration: what can be configured, with its defaults. How it is parsed from JSON is
-//! in [`parse`], what only shows when all fields are there in [`check`], what is more than a proxy can
-//! bear in [`limits`], and the values themselves come from [`reader`].
+//! in `parse`, what only shows when all fields are there in `check`, what is more than a proxy can
+//! bear in `limits`, and the values themselves come from `reader`.
 
 mod check;
 mod json;

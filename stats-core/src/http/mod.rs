@@ -1,8 +1,8 @@
 //! HTTP and gRPC: one plugin on one worker, and its part in each of a request's callbacks.
 //!
 //! A request goes `exchange` → `gather` → [`record`](crate::record): [`exchange`] decodes the peer in the
-//! headers, [`gather`] asks the host for the facts when the request has ended, and the recorder counts
-//! them. [`side`] holds what these need for one direction.
+//! headers, `gather` asks the host for the facts when the request has ended, and the recorder counts
+//! them. `side` holds what these need for one direction.
 
 pub mod direction;
 pub mod exchange;

@@ -30,9 +30,9 @@ pub struct Workload {
     pub canonical_service: String,
     /// The canonical revision.
     pub canonical_revision: String,
-    /// The application: see [`Workload::set_labels`].
+    /// The application: see `set_labels`.
     pub app: String,
-    /// Its version: see [`Workload::set_labels`].
+    /// Its version: see `set_labels`.
     pub version: String,
     /// Labels beyond the standard ones, as and in the order configured.
     pub labels: Vec<(String, String)>,
