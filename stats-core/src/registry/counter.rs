@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::exposition::SeriesWriter;
-use super::instrument::{Instrument, Record};
+use super::instrument::{FAMILY_HANDLES, Instrument, Record};
 use super::names::Type;
 use super::number::{Bits, Countable, Settable, Shared, SharedBits};
 
@@ -120,7 +120,7 @@ macro_rules! recorded {
             }
 
             fn is_held(&self) -> bool {
-                Shared::strong_count(&self.0) > 1
+                Shared::strong_count(&self.0) > FAMILY_HANDLES
             }
         }
     };

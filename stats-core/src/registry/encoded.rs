@@ -9,15 +9,16 @@ use core::hash::{BuildHasher, Hasher};
 
 use super::error::RegistryError;
 use super::labels::{LabelSet, LabelValue, Visitor};
+use super::lock::Joint;
 use super::names::{escape, is_label_name, unescape};
 
-/// A label set as a series keeps it.
+/// A label set as a series keeps it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Encoded {
     /// `a="1",b="2"`, escaped, in the order in which the labels were given.
-    pub text: Box<str>,
+    pub text: Joint<str>,
     /// The same in the order of the names, where that is another one: what makes two sets equal.
-    canonical: Option<Box<str>>,
+    canonical: Option<Joint<str>>,
     /// Whether nothing in the text is escaped and no name is in quotes: then all quotes are those
     /// around the values.
     is_plain: bool,
@@ -27,41 +28,51 @@ pub(super) struct Encoded {
 struct Encoder<'a> {
     text: String,
     prefixes: &'a [Box<str>],
+    escapes: bool,
 }
 
 impl Visitor for Encoder<'_> {
+    #[inline]
     fn value(&mut self, value: &(impl LabelValue + ?Sized)) {
         if let Some((prefix, prefixes)) = self.prefixes.split_first() {
             self.prefixes = prefixes;
             self.text.push_str(prefix);
-            // A string takes whatever is written.
-            let _ = value.with_text(|value| escape(value, true, &mut self.text));
+            value.with_text(|value| {
+                if self.escapes {
+                    // A string takes whatever is written.
+                    let _ = escape(value, true, &mut self.text);
+                } else {
+                    self.text.push_str(value);
+                }
+            });
             self.text.push('"');
         }
     }
 }
 
-/// How long the values of a set are, unless they have to be escaped.
-struct Length(usize);
-
-impl Visitor for Length {
-    #[inline]
-    fn value(&mut self, value: &(impl LabelValue + ?Sized)) {
-        self.0 += value.with_text(str::len) + 1;
-    }
-}
+/// Room for the text of most label sets.
+const USUAL_LENGTH: usize = 256;
 
 impl Encoded {
     /// `prefixes` are those of the names, see [`prefixes`].
     pub fn typed<L: LabelSet>(labels: &L, prefixes: &[Box<str>]) -> Self {
-        let mut length = Length(prefixes.iter().map(|prefix| prefix.len()).sum());
-        labels.each_value(&mut length);
-        let mut encoder = Encoder {
-            text: String::with_capacity(length.0),
-            prefixes,
+        let encode = |escapes| {
+            let mut encoder = Encoder {
+                text: String::with_capacity(USUAL_LENGTH),
+                prefixes,
+                escapes,
+            };
+            labels.each_value(&mut encoder);
+            encoder.text
         };
-        labels.each_value(&mut encoder);
-        Self::of(encoder.text.into(), None, prefixes.len())
+        // Seldom has a value to be escaped, and seeing it afterwards takes less than looking at each.
+        let text = encode(false);
+        let is_plain = is_plain(&text, prefixes.len());
+        Self {
+            is_plain,
+            text: if is_plain { text } else { encode(true) }.into(),
+            canonical: None,
+        }
     }
 
     pub fn dynamic(labels: &[(&str, &str)]) -> Self {
@@ -73,21 +84,16 @@ impl Encoded {
             for (name, value) in labels {
                 push(&mut text, name, value);
             }
-            text.into_boxed_str()
+            Joint::<str>::from(text)
         };
         let canonical = (!labels.is_sorted()).then(|| {
             let mut sorted = labels.to_owned();
             sorted.sort_unstable();
             encode(&sorted)
         });
-        Self::of(encode(labels), canonical, labels.len())
-    }
-
-    fn of(text: Box<str>, canonical: Option<Box<str>>, labels: usize) -> Self {
-        // Those around the values, and those of names, if there are any.
-        let quotes = text.bytes().filter(|byte| *byte == b'"').count();
+        let text = encode(labels);
         Self {
-            is_plain: quotes == 2 * labels && !text.as_bytes().contains(&b'\\'),
+            is_plain: is_plain(&text, labels.len()),
             text,
             canonical,
         }
@@ -116,10 +122,26 @@ impl Encoded {
         check_names(&names.iter().map(String::as_str), others, rules)
     }
 
+    /// Whether it is this one itself, or a clone.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Joint::ptr_eq(&self.text, &other.text)
+    }
+
     /// Equal for equal sets, and in the order of which series stand on a page.
     pub fn key(&self) -> &str {
         self.canonical.as_deref().unwrap_or(&self.text)
     }
+}
+
+/// Whether nothing in the text of so many labels has to be escaped, and no name is in quotes: then all
+/// quotes are those around the values.
+fn is_plain(text: &str, labels: usize) -> bool {
+    let special =
+        |byte: &u8| u8::from(*byte == b'"') + u8::from(*byte == b'\\') + u8::from(*byte == b'\n');
+    // Without a branch and in bytes, which the compiler turns into many at a time.
+    let count = |bytes: &[u8]| bytes.iter().map(special).sum::<u8>();
+    let chunks = text.as_bytes().chunks(usize::from(u8::MAX));
+    chunks.map(|bytes| usize::from(count(bytes))).sum::<usize>() == 2 * labels
 }
 
 /// Appends a label to others.

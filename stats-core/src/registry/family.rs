@@ -15,7 +15,7 @@ use super::exposition::{Collect, FamilyWriter};
 use super::instrument::Instrument;
 use super::labels::{Dynamic, LabelSet};
 use super::lock::Joint;
-use super::series::{FamilySettings, Series, SeriesRef, Store};
+use super::series::{FamilySettings, SeriesRef, Store};
 
 /// All series of one name, by labels of the type `L`: a struct declared with
 /// [`label_set!`](crate::label_set), or [`Dynamic`]. Cheap to clone; all clones are the same family.
@@ -27,7 +27,8 @@ use super::series::{FamilySettings, Series, SeriesRef, Store};
 /// |---|---|
 /// | [`with`](Self::with), series exists | a hash, a look-up, comparing the values |
 /// | `get_or_create`, series exists | the same, and two atomic operations for the handle |
-/// | either, series is new | a lock of the family, three to four allocations |
+/// | either, series is new | four allocations, seldom a larger table; with a limit, a lock of the family |
+/// | a page | besides writing it, new series are sorted in among the others |
 pub struct Family<L, M: Instrument> {
     store: Joint<Store<M>>,
     hasher: DefaultHashBuilder,
@@ -109,7 +110,7 @@ impl<L: LabelSet + 'static, M: Instrument> Family<L, M> {
         let store = &*self.store;
         let hash = hash_values(&self.hasher, labels);
         let prefixes = &store.settings.prefixes;
-        let is = |series: &Series<M>| series.labels.has_values(labels, prefixes);
+        let is = |own: &Encoded| own.has_values(labels, prefixes);
         let check = || Ok::<(), Infallible>(());
         let Ok(result) = store.with(hash, is, check, || Encoded::typed(labels, prefixes), work);
         result
@@ -117,25 +118,16 @@ impl<L: LabelSet + 'static, M: Instrument> Family<L, M> {
 
     /// A handle to the series with these labels, if there is one.
     pub fn get<Q: LabelSet<Family = L>>(&self, labels: &Q) -> Option<M> {
-        self.find(labels, |series| series.metric.clone())
+        let prefixes = &self.store.settings.prefixes;
+        let is = |own: &Encoded| own.has_values(labels, prefixes);
+        self.store.get(hash_values(&self.hasher, labels), is)
     }
 
     /// Removes the series with these labels. `false` where there is none.
     pub fn remove<Q: LabelSet<Family = L>>(&self, labels: &Q) -> bool {
-        let found = self.find(labels, Joint::clone);
-        self.store.remove(found.as_slice());
-        found.is_some()
-    }
-
-    fn find<Q: LabelSet<Family = L>, R>(
-        &self,
-        labels: &Q,
-        work: impl FnOnce(&Joint<Series<M>>) -> R,
-    ) -> Option<R> {
-        let store = &*self.store;
-        let prefixes = &store.settings.prefixes;
-        let is = |series: &Series<M>| series.labels.has_values(labels, prefixes);
-        store.find(hash_values(&self.hasher, labels), is, work)
+        let prefixes = &self.store.settings.prefixes;
+        let is = |own: &Encoded| own.has_values(labels, prefixes);
+        self.store.remove(hash_values(&self.hasher, labels), is)
     }
 }
 
@@ -168,30 +160,20 @@ impl<M: Instrument> Family<Dynamic, M> {
             let names = labels.iter().map(|(name, _)| *name);
             check_names(&names, &store.settings.constant, store.settings.rules)
         };
-        let is = |series: &Series<M>| series.labels.is(labels);
+        let is = |own: &Encoded| own.is(labels);
         store.with(hash, is, check, || Encoded::dynamic(labels), work)
     }
 
     /// A handle to the series with these labels, if there is one.
     pub fn get(&self, labels: &[(&str, &str)]) -> Option<M> {
-        self.find(labels, |series| series.metric.clone())
+        let hash = hash_labels(&self.hasher, labels);
+        self.store.get(hash, |own| own.is(labels))
     }
 
     /// Removes the series with these labels. `false` where there is none.
     pub fn remove(&self, labels: &[(&str, &str)]) -> bool {
-        let found = self.find(labels, Joint::clone);
-        self.store.remove(found.as_slice());
-        found.is_some()
-    }
-
-    fn find<R>(
-        &self,
-        labels: &[(&str, &str)],
-        work: impl FnOnce(&Joint<Series<M>>) -> R,
-    ) -> Option<R> {
         let hash = hash_labels(&self.hasher, labels);
-        self.store
-            .find(hash, |series| series.labels.is(labels), work)
+        self.store.remove(hash, |own| own.is(labels))
     }
 
     pub(super) fn has_options(&self, options: &M::Options) -> bool {

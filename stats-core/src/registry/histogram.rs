@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::exemplar::Exemplar;
 use super::exposition::SeriesWriter;
-use super::instrument::{Instrument, Record};
+use super::instrument::{FAMILY_HANDLES, Instrument, Record};
 use super::names::Type;
 use super::number::{Bits, Number, Shared, SharedBits};
 
@@ -234,7 +234,7 @@ impl Record for Histogram {
     }
 
     fn is_held(&self) -> bool {
-        Shared::strong_count(&self.0) > 1
+        Shared::strong_count(&self.0) > FAMILY_HANDLES
     }
 }
 

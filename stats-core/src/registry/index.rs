@@ -6,49 +6,44 @@
 //! nothing by which threads could share a map that grows: the index, and with it the family, stays on
 //! its thread.
 
-use super::lock::Joint;
-
-/// What an index holds.
-pub(super) trait Indexed {
-    /// The hash of its labels.
-    fn hash(&self) -> u64;
-    /// Whether the labels of both are the same.
-    fn is_same(&self, other: &Self) -> bool;
-}
+use super::encoded::Encoded;
 
 #[cfg(feature = "std")]
 mod concurrent {
     use core::fmt;
     use core::hash::{BuildHasherDefault, Hash, Hasher};
 
-    use papaya::{Equivalent, HashMap};
+    use papaya::{Equivalent, HashMap, OccupiedError, ResizeMode};
 
-    use super::{Indexed, Joint};
+    use super::Encoded;
 
-    /// The series by their hashes.
-    pub struct Index<M>(HashMap<Key<M>, (), BuildHasherDefault<GivenHash>>);
+    /// The series by their labels.
+    pub struct Index<S>(HashMap<Key, S, BuildHasherDefault<GivenHash>>);
 
-    impl<M> fmt::Debug for Index<M> {
+    impl<S> fmt::Debug for Index<S> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("Index")
         }
     }
 
-    struct Key<M>(Joint<M>);
+    struct Key {
+        hash: u64,
+        labels: Encoded,
+    }
 
-    impl<M: Indexed> Hash for Key<M> {
+    impl Hash for Key {
         fn hash<H: Hasher>(&self, state: &mut H) {
-            state.write_u64(self.0.hash());
+            state.write_u64(self.hash);
         }
     }
 
-    impl<M: Indexed> PartialEq for Key<M> {
+    impl PartialEq for Key {
         fn eq(&self, other: &Self) -> bool {
-            self.0.is_same(&other.0)
+            self.hash == other.hash && self.labels.key() == other.labels.key()
         }
     }
 
-    impl<M: Indexed> Eq for Key<M> {}
+    impl Eq for Key {}
 
     /// What is sought.
     struct Sought<F> {
@@ -62,10 +57,10 @@ mod concurrent {
         }
     }
 
-    impl<M: Indexed, F: Fn(&M) -> bool> Equivalent<Key<M>> for Sought<F> {
+    impl<F: Fn(&Encoded) -> bool> Equivalent<Key> for Sought<F> {
         #[inline]
-        fn equivalent(&self, key: &Key<M>) -> bool {
-            key.0.hash() == self.hash && (self.is)(&key.0)
+        fn equivalent(&self, key: &Key) -> bool {
+            key.hash == self.hash && (self.is)(&key.labels)
         }
     }
 
@@ -89,95 +84,148 @@ mod concurrent {
         }
     }
 
-    impl<M: Indexed> Index<M> {
+    impl<S> Index<S> {
         pub fn new() -> Self {
-            Self(HashMap::default())
+            // Growing at once takes less in all than by and by. Who looks up does not wait for it.
+            let map = HashMap::builder().resize_mode(ResizeMode::Blocking);
+            Self(map.hasher(BuildHasherDefault::default()).build())
+        }
+
+        pub fn len(&self) -> usize {
+            self.0.len()
         }
 
         /// Lets `work` have the series, which another thread may remove meanwhile. Gives `work` back
         /// where there is none.
         #[inline]
-        pub fn with<R, W: FnOnce(&Joint<M>) -> R>(
+        pub fn with<R, W: FnOnce(&S) -> R>(
             &self,
             hash: u64,
-            is: impl Fn(&M) -> bool,
+            is: impl Fn(&Encoded) -> bool,
             work: W,
         ) -> Result<R, W> {
-            match self.0.pin().get_key_value(&Sought { hash, is }) {
-                Some((key, ())) => Ok(work(&key.0)),
+            match self.0.pin().get(&Sought { hash, is }) {
+                Some(series) => Ok(work(series)),
                 None => Err(work),
             }
         }
 
-        /// `false` where there is one with the same labels, which stays.
-        pub fn insert(&self, series: Joint<M>) -> bool {
-            self.0.pin().try_insert(Key(series), ()).is_ok()
+        /// Lets `work` have the series, or the one with the same labels, if there is one by now.
+        #[inline]
+        pub fn insert<R>(
+            &self,
+            hash: u64,
+            labels: Encoded,
+            series: S,
+            work: impl FnOnce(&S) -> R,
+        ) -> R {
+            match self.0.pin().try_insert(Key { hash, labels }, series) {
+                Ok(series) => work(series),
+                Err(OccupiedError { current, .. }) => work(current),
+            }
         }
 
-        pub fn remove(&self, series: &M) {
-            let is = |other: &M| core::ptr::eq(other, series);
-            let hash = series.hash();
-            self.0.pin().remove(&Sought { hash, is });
+        /// Shows every series.
+        pub fn each(&self, mut show: impl FnMut(u64, &Encoded, &S)) {
+            for (key, series) in &self.0.pin() {
+                show(key.hash, &key.labels, series);
+            }
+        }
+
+        /// `false` where there is none.
+        pub fn remove(&self, hash: u64, is: impl Fn(&Encoded) -> bool) -> bool {
+            self.0.pin().remove(&Sought { hash, is }).is_some()
         }
     }
 }
 
 #[cfg(not(feature = "std"))]
 mod single {
+    use alloc::rc::Rc;
     use core::cell::RefCell;
 
     use hashbrown::HashTable;
-    use hashbrown::hash_table::Entry;
+    use hashbrown::hash_table::OccupiedEntry;
 
-    use super::{Indexed, Joint};
+    use super::Encoded;
 
-    /// The series by their hashes.
+    /// The series by their labels.
     #[derive(Debug)]
-    pub struct Index<M>(RefCell<HashTable<Joint<M>>>);
+    pub struct Index<S>(RefCell<HashTable<Rc<Entry<S>>>>);
 
-    impl<M: Indexed> Index<M> {
+    #[derive(Debug)]
+    struct Entry<S> {
+        hash: u64,
+        labels: Encoded,
+        series: S,
+    }
+
+    impl<S> Index<S> {
         pub fn new() -> Self {
             Self(RefCell::new(HashTable::new()))
+        }
+
+        pub fn len(&self) -> usize {
+            self.0.borrow().len()
         }
 
         /// Lets `work` have the series, which it may remove itself. Gives `work` back where there is
         /// none.
         #[inline]
-        pub fn with<R, W: FnOnce(&Joint<M>) -> R>(
+        pub fn with<R, W: FnOnce(&S) -> R>(
             &self,
             hash: u64,
-            is: impl Fn(&M) -> bool,
+            is: impl Fn(&Encoded) -> bool,
             work: W,
         ) -> Result<R, W> {
-            let series = {
+            let entry = {
                 let table = self.0.borrow();
-                let series = table.find(hash, |series| series.hash() == hash && is(series));
-                series.cloned()
+                let is = |entry: &Rc<Entry<S>>| entry.hash == hash && is(&entry.labels);
+                table.find(hash, is).cloned()
             };
-            match series {
-                Some(series) => Ok(work(&series)),
+            match entry {
+                Some(entry) => Ok(work(&entry.series)),
                 None => Err(work),
             }
         }
 
-        /// `false` where there is one with the same labels, which stays.
-        pub fn insert(&self, series: Joint<M>) -> bool {
-            let is = |other: &Joint<M>| other.is_same(&series);
-            let mut table = self.0.borrow_mut();
-            match table.entry(series.hash(), is, |series| series.hash()) {
-                Entry::Occupied(_) => false,
-                Entry::Vacant(entry) => {
-                    entry.insert(series);
-                    true
-                }
+        /// Lets `work` have the series, or the one with the same labels, if there is one by now.
+        pub fn insert<R>(
+            &self,
+            hash: u64,
+            labels: Encoded,
+            series: S,
+            work: impl FnOnce(&S) -> R,
+        ) -> R {
+            let new = Rc::new(Entry {
+                hash,
+                labels,
+                series,
+            });
+            let entry = {
+                let mut table = self.0.borrow_mut();
+                let is = |entry: &Rc<Entry<S>>| {
+                    entry.hash == hash && entry.labels.key() == new.labels.key()
+                };
+                let entry = table.entry(hash, is, |entry| entry.hash);
+                entry.or_insert(new.clone()).get().clone()
+            };
+            work(&entry.series)
+        }
+
+        /// Shows every series.
+        pub fn each(&self, mut show: impl FnMut(u64, &Encoded, &S)) {
+            for entry in self.0.borrow().iter() {
+                show(entry.hash, &entry.labels, &entry.series);
             }
         }
 
-        pub fn remove(&self, series: &M) {
-            let is = |other: &Joint<M>| core::ptr::eq(&raw const **other, series);
-            if let Ok(entry) = self.0.borrow_mut().find_entry(series.hash(), is) {
-                entry.remove();
-            }
+        /// `false` where there is none.
+        pub fn remove(&self, hash: u64, is: impl Fn(&Encoded) -> bool) -> bool {
+            let is = |entry: &Rc<Entry<S>>| entry.hash == hash && is(&entry.labels);
+            let mut table = self.0.borrow_mut();
+            let found = table.find_entry(hash, is).ok();
+            found.map(OccupiedEntry::remove).is_some()
         }
     }
 }

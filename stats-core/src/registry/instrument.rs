@@ -13,6 +13,9 @@ pub(super) use self::record::Record;
 /// exemplars. Closed: a page must know how to write each.
 pub trait Instrument: Record {}
 
+/// How many handles a family has itself to a series that is on pages: to find it, and to write it.
+pub(super) const FAMILY_HANDLES: usize = 2;
+
 /// In a private module, so that nobody else implements it.
 mod record {
     use super::{Debug, SeriesWriter, Shareable, Type};
@@ -37,7 +40,7 @@ mod record {
         fn expose(&self, to: &mut SeriesWriter<'_, '_>) -> fmt::Result;
         /// Differs, most probably, once something was recorded.
         fn fingerprint(&self) -> u64;
-        /// Whether there is a handle besides the one that the family holds.
+        /// Whether there is a handle besides those that the family holds.
         fn is_held(&self) -> bool;
     }
 }

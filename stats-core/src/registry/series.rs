@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use super::clock::SharedClock;
 use super::encoded::{Encoded, LabelRules, pairs};
-use super::index::{Index, Indexed};
+use super::index::Index;
 use super::instrument::Instrument;
 use super::lock::{Joint, Lock};
 use super::number::{Bits, SharedBits};
@@ -18,10 +18,13 @@ use super::number::{Bits, SharedBits};
 pub(super) struct Store<M: Instrument> {
     pub settings: FamilySettings<M>,
     index: Index<Series<M>>,
-    list: Lock<SeriesList<M>>,
-    /// How many series are in the list that count for the limit.
-    counted: AtomicUsize,
+    list: Lock<List<M>>,
 }
+
+/// The series in the order in which they are written. A new one comes in when the next page is
+/// written: whoever makes it does not wait for the list. Shared with expositions under way, which need
+/// no lock then.
+type List<M> = Joint<Vec<Joint<Listed<M>>>>;
 
 /// What a family was registered with.
 #[derive(Debug)]
@@ -45,29 +48,18 @@ pub(super) struct Limit {
     pub hash: u64,
 }
 
-/// The series in the order in which they are written, and those that are not in it yet.
+/// One series, as the index finds it.
 #[derive(Debug)]
-struct SeriesList<M: Instrument> {
-    /// Shared with expositions under way, which need no lock then.
-    sorted: Joint<Vec<Joint<Series<M>>>>,
-    new: Vec<Joint<Series<M>>>,
+struct Series<M> {
+    metric: M,
+    created: Option<Duration>,
+    /// Whether it is in the list too.
+    is_listed: AtomicBool,
 }
 
-impl<M: Instrument> SeriesList<M> {
-    /// All series, in the order of their labels.
-    fn sorted(&mut self) -> &mut Joint<Vec<Joint<Series<M>>>> {
-        if !self.new.is_empty() {
-            let sorted = Joint::make_mut(&mut self.sorted);
-            sorted.append(&mut self.new);
-            sorted.sort_by(|a, b| a.labels.key().cmp(b.labels.key()));
-        }
-        &mut self.sorted
-    }
-}
-
-/// One series.
+/// One series, as it is written.
 #[derive(Debug)]
-pub(super) struct Series<M: Instrument> {
+pub(super) struct Listed<M> {
     hash: u64,
     pub labels: Encoded,
     pub metric: M,
@@ -76,8 +68,14 @@ pub(super) struct Series<M: Instrument> {
     seen: SharedBits,
     /// Where everything is counted that the limit has no room for.
     is_overflow: bool,
-    /// Not 0 once it has been removed.
+    /// Not 0 once it is to be removed.
     is_removed: SharedBits,
+}
+
+impl Limit {
+    fn is_overflow(&self, labels: &Encoded) -> bool {
+        labels.key() == self.overflow.key()
+    }
 }
 
 impl<M: Instrument> Store<M> {
@@ -85,17 +83,18 @@ impl<M: Instrument> Store<M> {
         Self {
             settings,
             index: Index::new(),
-            list: Lock::new(SeriesList {
-                sorted: Joint::default(),
-                new: Vec::new(),
-            }),
-            counted: AtomicUsize::new(0),
+            list: Lock::new(Joint::default()),
         }
     }
 
     /// How many series count for the limit.
     pub fn len(&self) -> usize {
-        self.counted.load(Ordering::Relaxed)
+        let limit = self.settings.limit.as_ref();
+        let has_overflow = limit.is_some_and(|limit| {
+            let is = |labels: &Encoded| limit.is_overflow(labels);
+            self.index.with(limit.hash, is, |_| ()).is_ok()
+        });
+        self.index.len().saturating_sub(usize::from(has_overflow))
     }
 
     /// Lets `work` have the metric with these labels, made where there is none.
@@ -103,98 +102,120 @@ impl<M: Instrument> Store<M> {
     pub fn with<R, E>(
         &self,
         hash: u64,
-        is: impl Fn(&Series<M>) -> bool,
+        is: impl Fn(&Encoded) -> bool,
         check: impl FnOnce() -> Result<(), E>,
         encode: impl FnOnce() -> Encoded,
         work: impl FnOnce(&M) -> R,
     ) -> Result<R, E> {
-        let work = |series: &Joint<Series<M>>| work(&series.metric);
+        let work = |series: &Series<M>| work(&series.metric);
         let work = match self.index.with(hash, is, work) {
             Ok(result) => return Ok(result),
             Err(work) => work,
         };
         check()?;
-        if let Some(limit) = self
-            .settings
-            .limit
-            .as_ref()
-            .filter(|limit| self.is_full(limit))
-        {
-            return Ok(self.with_overflow(limit, work));
+        Ok(match &self.settings.limit {
+            None => self.create(hash, encode(), work),
+            Some(limit) if self.is_full(limit) => self.with_overflow(limit, work),
+            Some(limit) => self.create_within(limit, hash, &encode(), work),
+        })
+    }
+
+    /// Makes the series, unless another thread was faster.
+    #[cold]
+    fn create<R>(&self, hash: u64, labels: Encoded, work: impl FnOnce(&Series<M>) -> R) -> R {
+        self.index.insert(hash, labels, self.series(), work)
+    }
+
+    /// Makes the series, unless another thread was faster, or took the last place.
+    #[cold]
+    fn create_within<R>(
+        &self,
+        limit: &Limit,
+        hash: u64,
+        labels: &Encoded,
+        work: impl FnOnce(&Series<M>) -> R,
+    ) -> R {
+        if limit.is_overflow(labels) {
+            return self.with_overflow(limit, work);
         }
-        Ok(work(&self.create(hash, encode())))
+        let new = self.series();
+        let is = |other: &Encoded| other.key() == labels.key();
+        // One at a time: the last place goes to one, and who wants the same labels finds that series.
+        self.list.with(|_| {
+            if !self.is_full(limit) {
+                self.index.insert(hash, labels.clone(), new, |_| ());
+            }
+        });
+        match self.index.with(hash, is, work) {
+            Ok(result) => result,
+            Err(work) => self.with_overflow(limit, work),
+        }
+    }
+
+    fn series(&self) -> Series<M> {
+        Series {
+            metric: M::create(&self.settings.options),
+            created: self.settings.clock.as_ref().map(SharedClock::now),
+            is_listed: AtomicBool::new(false),
+        }
     }
 
     fn is_full(&self, limit: &Limit) -> bool {
         self.len() >= limit.series
     }
 
-    fn with_overflow<R>(&self, limit: &Limit, work: impl FnOnce(&Joint<Series<M>>) -> R) -> R {
-        let is = |series: &Series<M>| series.is_overflow;
+    fn with_overflow<R>(&self, limit: &Limit, work: impl FnOnce(&Series<M>) -> R) -> R {
+        let is = |labels: &Encoded| limit.is_overflow(labels);
         match self.index.with(limit.hash, is, work) {
             Ok(result) => result,
-            Err(work) => work(&self.create(limit.hash, limit.overflow.clone())),
-        }
-    }
-
-    /// Makes the series, unless another thread was faster, or took the last place.
-    #[cold]
-    fn create(&self, hash: u64, labels: Encoded) -> Joint<Series<M>> {
-        let limit = self.settings.limit.as_ref();
-        let new = Joint::new(Series {
-            hash,
-            is_overflow: limit.is_some_and(|limit| limit.overflow.key() == labels.key()),
-            labels,
-            metric: M::create(&self.settings.options),
-            created: self.settings.clock.as_ref().map(SharedClock::now),
-            seen: Bits::of(0),
-            is_removed: Bits::of(0),
-        });
-        new.seen.set_bits(!new.metric.fingerprint());
-        let created = self.list.with(|list| {
-            let is = |series: &Series<M>| series.labels.key() == new.labels.key();
-            if !new.is_overflow && limit.is_some_and(|limit| self.is_full(limit)) {
-                return Err(self.index.with(hash, is, Joint::clone).ok());
-            }
-            if !self.index.insert(new.clone()) {
-                return Err(self.index.with(hash, is, Joint::clone).ok());
-            }
-            if !new.is_overflow {
-                self.counted.store(self.len() + 1, Ordering::Relaxed);
-            }
-            list.new.push(new.clone());
-            Ok(())
-        });
-        match (created, limit) {
-            (Err(Some(other)), _) => other,
-            (Err(None), Some(limit)) => self.create(limit.hash, limit.overflow.clone()),
-            (Ok(()), _) | (Err(None), None) => new,
+            Err(work) => self.create(limit.hash, limit.overflow.clone(), work),
         }
     }
 
     /// All series, in the order of their labels.
-    pub fn sorted(&self) -> Joint<Vec<Joint<Series<M>>>> {
-        self.list.with(|list| list.sorted().clone())
+    pub fn sorted(&self) -> List<M> {
+        self.list.with(|list| {
+            self.complete(list);
+            list.clone()
+        })
     }
 
-    /// Takes these out. Whoever holds a handle still records into it, unseen.
-    pub fn remove(&self, removed: &[Joint<Series<M>>]) {
-        if removed.is_empty() {
+    /// Puts the new series into the list.
+    fn complete(&self, list: &mut List<M>) {
+        if list.len() == self.index.len() {
             return;
         }
-        for series in removed {
-            series.is_removed.set_bits(1);
-        }
-        self.list.with(|list| {
-            let all = list.sorted();
-            let left = all.iter().filter(|series| series.is_removed.bits() == 0);
-            *all = Joint::new(left.cloned().collect());
-            for series in removed {
-                self.index.remove(series);
+        let limit = self.settings.limit.as_ref();
+        let mut new = Vec::new();
+        self.index.each(|hash, labels, series| {
+            if series.is_listed.load(Ordering::Relaxed) {
+                return;
             }
-            let counted = all.iter().filter(|series| !series.is_overflow);
-            self.counted.store(counted.count(), Ordering::Relaxed);
+            series.is_listed.store(true, Ordering::Relaxed);
+            new.push(Listed {
+                hash,
+                labels: labels.clone(),
+                metric: series.metric.clone(),
+                created: series.created,
+                seen: Bits::of(!series.metric.fingerprint()),
+                is_overflow: limit.is_some_and(|limit| limit.is_overflow(labels)),
+                is_removed: Bits::of(0),
+            });
         });
+        // Sorted before they get their places in memory, so that a page goes through it in order.
+        new.sort_unstable_by(|a, b| a.labels.key().cmp(b.labels.key()));
+        let all = Joint::make_mut(list);
+        all.extend(new.into_iter().map(Joint::new));
+        all.sort_by(|a, b| a.labels.key().cmp(b.labels.key()));
+    }
+
+    /// Takes one out. `false` where there is none.
+    pub fn remove(&self, hash: u64, is: impl Fn(&Encoded) -> bool) -> bool {
+        let all = self.sorted();
+        let is = |series: &&Joint<Listed<M>>| series.hash == hash && is(&series.labels);
+        let found = all.iter().find(is);
+        self.take_out(found.as_slice());
+        found.is_some()
     }
 
     pub fn retain(&self, mut keep: impl FnMut(&SeriesRef<M>) -> bool) {
@@ -205,36 +226,38 @@ impl<M: Instrument> Store<M> {
             if keep(&SeriesRef(series)) {
                 series.seen.set_bits(fingerprint);
             } else {
-                removed.push(series.clone());
+                removed.push(series);
             }
         }
-        drop(all);
-        self.remove(&removed);
+        self.take_out(&removed);
     }
 
-    pub fn find<R>(
-        &self,
-        hash: u64,
-        is: impl Fn(&Series<M>) -> bool,
-        work: impl FnOnce(&Joint<Series<M>>) -> R,
-    ) -> Option<R> {
-        self.index.with(hash, is, work).ok()
+    /// Takes these out. Whoever holds a handle still records into it, unseen.
+    fn take_out(&self, removed: &[&Joint<Listed<M>>]) {
+        if removed.is_empty() {
+            return;
+        }
+        self.list.with(|list| {
+            for series in removed {
+                // Not one that was made again meanwhile.
+                let is = |labels: &Encoded| labels.is_same(&series.labels);
+                self.index.remove(series.hash, is);
+                series.is_removed.set_bits(1);
+            }
+            let left = list.iter().filter(|series| series.is_removed.bits() == 0);
+            *list = Joint::new(left.cloned().collect());
+        });
     }
-}
 
-impl<M: Instrument> Indexed for Series<M> {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.labels.key() == other.labels.key()
+    pub fn get(&self, hash: u64, is: impl Fn(&Encoded) -> bool) -> Option<M> {
+        let handle = |series: &Series<M>| series.metric.clone();
+        self.index.with(hash, is, handle).ok()
     }
 }
 
 /// A look at one series of a family.
 #[derive(Debug)]
-pub struct SeriesRef<'a, M: Instrument>(&'a Series<M>);
+pub struct SeriesRef<'a, M: Instrument>(&'a Listed<M>);
 
 impl<M: Instrument> SeriesRef<'_, M> {
     /// The names and values of its labels.
