@@ -55,7 +55,7 @@ pub const CONFIGURATION_INSTRUCTIONS: u64 = 93_400;
 pub const LARGE_CONFIGURATION_INSTRUCTIONS: u64 = 10_200_000;
 /// Native instructions to write a page of 1,000 series: the first, which also sorts them, because who makes a
 /// series does not wait for the list of them.
-pub const EXPOSITION_INSTRUCTIONS: u64 = 2_400_000;
+pub const EXPOSITION_INSTRUCTIONS: u64 = 2_950_000;
 
 /// A thousand increments by a held handle of the metrics library.
 pub const HELD_HANDLE_INSTRUCTIONS: u64 = 6_100;
