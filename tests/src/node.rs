@@ -28,11 +28,13 @@ pub struct ProxyNode {
 }
 
 impl ProxyNode {
-    /// A deployment of one pod, with the labels `app` and `service.istio.io/canonical-name` that an Istio pod has.
+    /// A deployment of one pod with the label `app` and those that injection adds. `latest` stands for a version that
+    /// is not known.
     pub fn new(namespace: &str, workload: &str) -> Self {
         let labels = [
             ("app", workload),
             ("service.istio.io/canonical-name", workload),
+            ("service.istio.io/canonical-revision", "latest"),
         ];
         Self {
             pod: format!("{workload}-6f8d4c7b9-x2x5z"),

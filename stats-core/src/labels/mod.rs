@@ -16,8 +16,6 @@ pub mod visible;
 
 /// The value of a label that is not known.
 pub const UNKNOWN: &str = "unknown";
-/// The value of a canonical revision that is not known.
-pub const LATEST: &str = "latest";
 /// The value of a label on the overflow series, those that count what exceeds the limit on series,
 /// where the label can have any number of values: [`table::Origin::is_bounded`] says which cannot.
 pub const OVERFLOW: &str = "overflow";

@@ -10,9 +10,9 @@ use super::outcome::Outcome;
 use super::response_flags;
 use super::service::Service;
 use super::visible::Visible;
-use super::{LATEST, Label, Reporter, UNKNOWN};
+use super::{Label, Reporter, UNKNOWN};
 use crate::peer::principals::{Detail, Principals, spiffe_namespace};
-use crate::peer::workload::{Field, Workload};
+use crate::peer::workload::{Field, LATEST, Workload};
 
 /// All that the standard labels of one request are made of.
 #[derive(Clone, Copy, Debug)]

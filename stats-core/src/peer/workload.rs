@@ -114,6 +114,8 @@ impl Fields {
 pub const CANONICAL_NAME: &str = "service.istio.io/canonical-name";
 /// The label of the canonical revision.
 pub const CANONICAL_REVISION: &str = "service.istio.io/canonical-revision";
+/// The canonical revision of a workload of which no version is known.
+pub const LATEST: &str = "latest";
 
 /// The keys of the exchange's Struct; node metadata has the same.
 mod key {
@@ -185,16 +187,19 @@ impl Workload {
         };
     }
 
-    /// Sets what labels tell: the first of several labels that is there, in the order of Istio 1.30.
+    /// Sets what labels tell: the first of several labels that is there, in the order of Istio 1.30. The revision that
+    /// injection writes for want of a version is no version: Istio's own filters report `unknown` then.
     fn set_labels(&mut self, labels: &Struct) {
-        let first = |keys: [&str; 3]| {
+        let first = |keys: [&str; 2], last| {
             let mut texts = keys.map(|key| labels.text(key)).into_iter();
-            bounded(texts.find(|text| !text.is_empty()).unwrap_or_default())
+            bounded(texts.find(|text| !text.is_empty()).unwrap_or(last))
         };
-        self.canonical_service = bounded(labels.text(CANONICAL_NAME));
-        self.canonical_revision = bounded(labels.text(CANONICAL_REVISION));
-        self.app = first(["app", "app.kubernetes.io/name", CANONICAL_NAME]);
-        self.version = first(["version", "app.kubernetes.io/version", CANONICAL_REVISION]);
+        let (name, revision) = (labels.text(CANONICAL_NAME), labels.text(CANONICAL_REVISION));
+        let named = if revision == LATEST { "" } else { revision };
+        self.canonical_service = bounded(name);
+        self.canonical_revision = bounded(revision);
+        self.app = first(["app", "app.kubernetes.io/name"], name);
+        self.version = first(["version", "app.kubernetes.io/version"], named);
     }
 
     /// The exchange's Struct in its protobuf encoding, entries sorted by key. The owner's URL is this
@@ -374,6 +379,14 @@ mod tests {
             read(&[canonical, recommended, plain].concat()),
             ("plain".into(), "3".into())
         );
+    }
+
+    #[test]
+    fn the_revision_of_a_pod_without_a_version_is_no_version() {
+        let injected = [("app", "podinfo"), (CANONICAL_REVISION, "latest")];
+        let workload = Workload::from_struct(&struct_of(&[], &injected), &[]);
+        assert_eq!(workload.canonical_revision, "latest");
+        assert_eq!(workload.version, "");
     }
 
     #[test]

@@ -127,6 +127,7 @@ async fn an_additional_label_is_sent_and_no_other() {
     let expected = [
         ("LABELS.app", "podinfo"),
         ("LABELS.service.istio.io/canonical-name", "podinfo"),
+        ("LABELS.service.istio.io/canonical-revision", "latest"),
         ("LABELS.team", "checkout"),
     ];
     assert_eq!(labels, expected);

@@ -211,7 +211,12 @@ fn assert_introduces(headers: &HeaderMap, node: &ProxyNode) {
     let labels = said
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("LABELS.")?, value)));
-    let shared = ["app", "service.istio.io/canonical-name", "version"];
+    let shared = [
+        "app",
+        "service.istio.io/canonical-name",
+        "service.istio.io/canonical-revision",
+        "version",
+    ];
     let expected = shared
         .iter()
         .filter_map(|&name| Some((name, node.labels.get(name)?)));
