@@ -16,7 +16,7 @@ use super::lock;
 use super::network::{self, PodNetwork};
 use super::object::{list, text};
 use super::probe::ReadinessProbe;
-use crate::process::capture;
+use crate::process::{capture, succeeds_within};
 
 const INIT_CONTAINERS: &str = "/spec/initContainers";
 /// How long a container may take to begin to serve.
@@ -171,10 +171,22 @@ impl Pod {
             .with_context(|| format!("its init container {name} failed"))
     }
 
+    fn passes(&self, object: &Value, probe: &ReadinessProbe) -> bool {
+        probe.passes(|program, limit| {
+            let command = lock(&self.inside).as_ref().map(|inside| {
+                Container::command(object, program, &inside.network, inside.files.root())
+            });
+            let Some(Ok(mut command)) = command else {
+                return false;
+            };
+            succeeds_within(&mut command, limit)
+        })
+    }
+
     fn wait_for_start(&self, object: &Value, spec: &Value, running: &mut Running) -> Result<()> {
-        let probe = ReadinessProbe::of(object, spec, "startupProbe");
+        let probe = ReadinessProbe::of(object, spec, "startupProbe")?;
         let deadline = Instant::now() + START;
-        while !self.stop.is_set() && !probe.passes() {
+        while !self.stop.is_set() && !self.passes(object, &probe) {
             running.check()?;
             ensure!(
                 Instant::now() < deadline,
@@ -191,7 +203,7 @@ impl Pod {
         let specs = list(object, INIT_CONTAINERS).chain(list(object, "/spec/containers"));
         let probes: Vec<ReadinessProbe> = specs
             .map(|spec| ReadinessProbe::of(object, spec, "readinessProbe"))
-            .collect();
+            .collect::<Result<_>>()?;
         let mut told = None;
         let mut filled = Instant::now();
         while !self.stop.is_set() {
@@ -200,7 +212,7 @@ impl Pod {
                 filled = Instant::now();
             }
             running.restart(self, object)?;
-            let ready = probes.iter().all(ReadinessProbe::passes);
+            let ready = probes.iter().all(|probe| self.passes(object, probe));
             if told != Some(ready) {
                 self.tell(api, object, ready)?;
                 told = Some(ready);
