@@ -107,6 +107,11 @@ pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
         );
     }
     ensure!(load.end() > 0, "no request was answered");
+    let events = seen(mesh)?;
+    report.check(
+        "in all, Flagger promoted once and rolled back twice",
+        times(&events, "Promotion completed", 1).and(times(&events, "Rolling back", 2)),
+    );
     Ok(())
 }
 
@@ -208,6 +213,12 @@ fn in_order(events: &[String], wanted: &[&str]) -> Result<()> {
             "no “{wanted}” where it belongs"
         );
     }
+    Ok(())
+}
+
+fn times(events: &[String], what: &str, wanted: usize) -> Result<()> {
+    let found = events.iter().filter(|event| event.contains(what)).count();
+    ensure!(found == wanted, "“{what}” {found} times");
     Ok(())
 }
 
