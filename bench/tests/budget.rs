@@ -88,8 +88,8 @@ fn the_module_makes_the_calls_of_the_core_and_no_others() {
 fn a_connection_costs_little_whatever_passes_on_it() {
     for scenario in [INBOUND, OUTBOUND] {
         let mut vm = MODULE.start(&scenario).unwrap();
-        vm.connections(1).unwrap();
-        let cost = vm.connections(REQUESTS).unwrap();
+        vm.connections(1, 1).unwrap();
+        let cost = vm.connections(REQUESTS, 0).unwrap();
         let Cost {
             calls,
             callbacks,
@@ -105,9 +105,33 @@ fn a_connection_costs_little_whatever_passes_on_it() {
             "{}: opened, closed and both kinds of bytes",
             scenario.name
         );
+        let of_data = vm.connections(REQUESTS, 1).unwrap().calls.total() - calls.total();
+        keeps_within(scenario.name, of_data, budget::FIRST_CHUNKS_CALLS);
         let labels = vm.last_defined();
         assert!(labels.contains("request_protocol=.=tcp;"), "{labels}");
         assert!(labels.contains("source_principal=.=spiffe://"), "{labels}");
+    }
+}
+
+#[test]
+fn a_chunk_is_passed_on_without_being_looked_at() {
+    const MORE: u32 = 9;
+    for scenario in [INBOUND, OUTBOUND] {
+        let mut vm = MODULE.start(&scenario).unwrap();
+        vm.connections(1, 1).unwrap();
+        let one = vm.connections(1, 1).unwrap();
+        let more = vm.connections(1, 1 + MORE).unwrap();
+        assert_eq!(more.calls, one.calls, "{}", scenario.name);
+        assert_eq!(more.allocations, one.allocations, "{}", scenario.name);
+        let chunks = 2 * u64::from(MORE);
+        assert_eq!(more.callbacks - one.callbacks, chunks, "{}", scenario.name);
+        let fuel = (more.fuel - one.fuel).div_ceil(chunks);
+        let limit = as_built(budget::CHUNK_FUEL);
+        assert!(
+            fuel <= limit,
+            "{}: {fuel} per chunk, at most {limit}",
+            scenario.name
+        );
     }
 }
 
@@ -144,12 +168,14 @@ fn the_module_exports_what_it_needs_and_nothing_else() {
         "proxy_abi_version_0_2_1",
         "proxy_on_configure",
         "proxy_on_context_create",
+        "proxy_on_downstream_data",
         "proxy_on_log",
         "proxy_on_memory_allocate",
         "proxy_on_new_connection",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
         "proxy_on_tick",
+        "proxy_on_upstream_data",
     ];
     let mut exports = MODULE.functions_and_memories();
     exports.sort_unstable();

@@ -11,8 +11,12 @@
 //!   collide with these callbacks: dropped after linking they leave 12.4 kB and 12 imports behind, and
 //!   to drop them while linking takes a link step of our own, to spare these forty lines.
 
+mod buffers;
+
 use std::ptr;
 use std::time::Duration;
+
+pub use buffers::BufferType;
 
 use crate::admission::SharedData;
 use crate::facts::Attributes;
@@ -21,13 +25,6 @@ use crate::memory;
 /// The proxy around this module, for as long as what it hands over is kept.
 pub struct ProxyWasm {
     _private: (),
-}
-
-/// A buffer that the proxy holds.
-#[derive(Clone, Copy)]
-pub enum BufferType {
-    /// The plugin's configuration.
-    PluginConfiguration = 7,
 }
 
 /// The headers of a request or a response.
@@ -74,13 +71,6 @@ unsafe extern "C" {
 unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        max: usize,
-        value: *mut *const u8,
-        size: *mut usize,
-    ) -> u32;
     fn proxy_get_property(
         path: *const u8,
         path_size: usize,
@@ -157,14 +147,6 @@ impl ProxyWasm {
     pub fn reuse_memory(&mut self) {
         // SAFETY: what was handed over was borrowed from this handle, which is borrowed anew here.
         unsafe { memory::reuse() };
-    }
-
-    /// A whole buffer.
-    pub fn buffer(&self, buffer: BufferType) -> Option<&[u8]> {
-        // SAFETY: the two pointers are to locals, as `handed_over` has it.
-        handed_over(|value, size| unsafe {
-            proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX, value, size)
-        })
     }
 
     /// The value of a header.

@@ -29,6 +29,9 @@ pub const DOWNSTREAM_PEER: &str = "downstream_peer";
 /// The filter state `wasm.upstream_peer`.
 pub const UPSTREAM_PEER: &str = "upstream_peer";
 
+/// The filter state `wasm.tcp_exchange_bytes`: which bytes of a connection are not its application's.
+pub const TCP_EXCHANGE_BYTES: &str = "tcp_exchange_bytes";
+
 /// The response's status.
 pub const RESPONSE_CODE: &str = "response\0code";
 /// The response flags.

@@ -37,6 +37,13 @@ impl OpenConnections {
         self.0.insert_unique(hash(context), open, hash_of);
     }
 
+    /// An open connection.
+    #[inline]
+    pub fn find(&mut self, context: u32) -> Option<&mut OpenConnection> {
+        let is = |open: &OpenConnection| open.context == context;
+        self.0.find_mut(hash(context), is)
+    }
+
     /// A connection has ended; what was kept of it.
     pub fn end(&mut self, context: u32) -> Option<OpenConnection> {
         let is = |open: &OpenConnection| open.context == context;
@@ -76,6 +83,9 @@ impl OpenConnections {
             }
             host.proxy.reuse_memory();
             let is_open = host.proxy.set_context(open.context);
+            if is_open {
+                tcp.on_open(&mut host, &mut open.connection);
+            }
             if is_open && reports {
                 tcp.on_report(&mut host, &mut open.connection);
             }

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use stats_core::host::{
-    ClusterFacts, ConnectionFacts, Connections, End, ExpressionId, Expressions, FamilyId,
-    HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState,
-    ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value, envoy,
+    Chunks, ClusterFacts, ConnectionFacts, Connections, End, ExchangeBytes, ExpressionId,
+    Expressions, FamilyId, HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind,
+    Metrics, PeerState, ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value, envoy,
 };
 use stats_core::http::EARLY_TICK;
 use stats_core::labels::stat_name;
@@ -13,7 +13,7 @@ use stats_core::peer::principals::Principals;
 use stats_core::peer::workload::{FilterStateValues, Workload};
 use stats_core::record::definition_budget::DefinitionBudget;
 
-use crate::abi::{MapType, MetricType, ProxyWasm};
+use crate::abi::{BufferType, MapType, MetricType, ProxyWasm};
 use crate::admission;
 use crate::attributes as name;
 use crate::facts::connections::{self, ConnectionQuery};
@@ -144,6 +144,32 @@ impl TcpConnections for Host<'_> {
 
     fn open_connection(&self, principals: End) -> ConnectionFacts<'_> {
         connections::open(&self.proxy, principals)
+    }
+}
+
+impl Chunks for Host<'_> {
+    fn chunk(&self, from: End, most: usize) -> &[u8] {
+        self.proxy.buffer(data(from), most).unwrap_or_default()
+    }
+
+    fn edit_chunk(&mut self, from: End, drain: usize, front: &[u8]) {
+        self.proxy.edit_buffer(data(from), drain, front);
+    }
+
+    fn pass_chunk(&mut self) {
+        self.proxy.continue_downstream();
+    }
+
+    fn publish_exchanged(&mut self, bytes: ExchangeBytes) {
+        let bytes = bytes.to_bytes();
+        self.proxy.set_property(name::TCP_EXCHANGE_BYTES, &bytes);
+    }
+
+    fn exchanged(&self) -> ExchangeBytes {
+        let bytes = self.proxy.attribute(name::TCP_EXCHANGE_BYTES);
+        bytes
+            .and_then(ExchangeBytes::from_bytes)
+            .unwrap_or_default()
     }
 }
 
@@ -298,6 +324,13 @@ fn map_type(map: HeaderMap) -> MapType {
     match map {
         HeaderMap::Request => MapType::RequestHeaders,
         HeaderMap::Response => MapType::ResponseHeaders,
+    }
+}
+
+fn data(from: End) -> BufferType {
+    match from {
+        End::Downstream => BufferType::DownstreamData,
+        End::Upstream => BufferType::UpstreamData,
     }
 }
 

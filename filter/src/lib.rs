@@ -12,6 +12,7 @@ mod abi;
 mod admission;
 mod attributes;
 mod connections;
+mod data;
 mod facts;
 mod host;
 mod loaded;
@@ -117,7 +118,7 @@ impl Contexts {
             return false;
         };
         let root_id = facts::text(&proxy, "plugin_root_id").to_vec();
-        let configuration = proxy.buffer(BufferType::PluginConfiguration);
+        let configuration = proxy.buffer(BufferType::PluginConfiguration, usize::MAX);
         let configuration = configuration.unwrap_or_default().to_vec();
         let name = facts::text(&proxy, "plugin_name").to_vec();
         let good = [b"mixerless.good.", &*name].concat();
@@ -295,7 +296,7 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_str
     CONTINUE
 }
 
-/// A TCP connection has begun: the context is no request's. Data passes without entering the module.
+/// A TCP connection has begun: the context is no request's.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
     Contexts::enter(|contexts, _| {

@@ -1,11 +1,13 @@
-//! `cargo xtask fuzz`: random metrics, whose pages another parser must be able to read. The target is
-//! one of cargo-fuzz; built here without it and without a sanitizer, so that the stable compiler does.
+//! `cargo xtask fuzz`: random metrics, whose pages another parser must be able to read, and random bytes
+//! through the TCP exchange. The targets are those of cargo-fuzz; built here without it and without a
+//! sanitizer, so that the stable compiler does.
 //! Not here: what is tried, see `fuzz/fuzz_targets`.
 
 use std::env::consts::ARCH;
+use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::apt::Tool;
 use crate::cargo::cargo;
@@ -30,12 +32,28 @@ const COVERAGE: [&str; 7] = [
     "-Ccodegen-units=1",
 ];
 
-/// Tries so many pages, from the same start each time: with families that threads can share, and with
-/// those of a target without std. What fails is left in `target/fuzz`.
+/// The targets, each with features of the core: pages with families that threads can share, and with
+/// those of a target without std.
+const TARGETS: [(&str, &str); 3] = [
+    ("exposition", "std"),
+    ("exposition", ""),
+    ("exchange", "proxy"),
+];
+
+/// Tries so many inputs of each target, from the same start each time. What fails is left in
+/// `target/fuzz`.
 pub fn run(runs: u32) -> Result<()> {
     CXX.ensure()?;
     let target = paths::root().join("target/fuzz");
-    for features in ["std", ""] {
+    for (name, features) in TARGETS {
+        // What is found goes to the first directory; the other one has what to begin with, if anything.
+        let found = target.join("corpus").join(name);
+        if found.exists() {
+            fs::remove_dir_all(&found)
+                .with_context(|| format!("cannot remove {}", found.display()))?;
+        }
+        fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
+        let seeds = paths::root().join("fuzz/corpus").join(name);
         let mut fuzz = cargo("run");
         fuzz.args([
             "--release",
@@ -49,7 +67,9 @@ pub fn run(runs: u32) -> Result<()> {
         .arg("--target-dir")
         .arg(&target)
         .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"))
-        .args(["--bin", "exposition", "--"])
+        .args(["--bin", name, "--"])
+        .arg(found)
+        .args(seeds.exists().then_some(seeds))
         .args([&format!("-runs={runs}"), "-seed=1", "-max_len=4096"])
         .args(["-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix={}/", target.display()));

@@ -54,7 +54,8 @@ enum Task {
     },
     /// Prove that stats-core builds without std, on other targets, with and without each feature
     NoStd,
-    /// Try random metrics, whose pages another parser must be able to read
+    /// Try random metrics, whose pages another parser must be able to read, and random bytes through the
+    /// TCP exchange
     Fuzz {
         /// How many
         #[arg(long, default_value_t = 1_000_000)]

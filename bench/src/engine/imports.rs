@@ -8,11 +8,16 @@ use stats_core::host::memory::HeaderList;
 use wasmtime::{Caller, Engine, Linker, Module, Result, bail, ensure};
 
 use super::attributes;
+use super::connections::CHUNK_BYTES;
 use super::memory::{OK, bytes, hand_over, parts, text, write};
 use super::{Abi, Proxy};
 use crate::recorded::HostCall;
 
 const BAD_ARGUMENT: u32 = 2;
+/// The buffer types.
+const DOWNSTREAM_DATA: u32 = 2;
+const UPSTREAM_DATA: u32 = 3;
+const PLUGIN_CONFIGURATION: u32 = 7;
 /// Log levels from here on are problems.
 const WARN: u32 = 3;
 
@@ -40,7 +45,9 @@ pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<Proxy>> {
             "proxy_increment_metric" => linker.func_wrap(from, name, increment_metric),
             "proxy_get_current_time_nanoseconds" => linker.func_wrap(from, name, current_time),
             "proxy_log" => linker.func_wrap(from, name, log),
-            "proxy_get_buffer_bytes" => linker.func_wrap(from, name, get_configuration),
+            "proxy_get_buffer_bytes" => linker.func_wrap(from, name, get_buffer),
+            "proxy_set_buffer_bytes" => linker.func_wrap(from, name, set_buffer),
+            "proxy_continue_stream" => linker.func_wrap(from, name, continue_stream),
             "proxy_get_shared_data" => linker.func_wrap(from, name, get_shared),
             "proxy_set_shared_data" => linker.func_wrap(from, name, set_shared),
             "proxy_set_tick_period_milliseconds" => linker.func_wrap(from, name, set_tick_period),
@@ -241,19 +248,39 @@ fn log(mut proxy: Caller<'_, Proxy>, level: u32, message: u32, size: u32) -> Res
     Ok(OK)
 }
 
-fn get_configuration(
+/// The plugin's configuration; of a connection's data the beginning, which is no header of an exchange.
+fn get_buffer(
     mut proxy: Caller<'_, Proxy>,
     buffer: u32,
     _start: u32,
-    _size: u32,
+    size: u32,
     value: u32,
     value_size: u32,
 ) -> Result<u32> {
-    const PLUGIN_CONFIGURATION: u32 = 7;
     count(&mut proxy, HostCall::GetBuffer);
-    let data = proxy.data();
-    let configuration = (buffer == PLUGIN_CONFIGURATION).then(|| data.configuration.into());
-    hand_over(&mut proxy, configuration, (value, value_size))
+    let found = match buffer {
+        DOWNSTREAM_DATA | UPSTREAM_DATA => Some(vec![0; size.min(CHUNK_BYTES) as usize]),
+        PLUGIN_CONFIGURATION => Some(proxy.data().configuration.into()),
+        _ => None,
+    };
+    hand_over(&mut proxy, found, (value, value_size))
+}
+
+fn set_buffer(
+    mut proxy: Caller<'_, Proxy>,
+    _buffer: u32,
+    _start: u32,
+    _size: u32,
+    _value: u32,
+    _value_size: u32,
+) -> u32 {
+    count(&mut proxy, HostCall::SetBuffer);
+    OK
+}
+
+fn continue_stream(mut proxy: Caller<'_, Proxy>, _stream: u32) -> u32 {
+    count(&mut proxy, HostCall::ContinueStream);
+    OK
 }
 
 fn get_shared(

@@ -23,6 +23,8 @@ pub enum HostCall {
     Time,
     Log,
     GetBuffer,
+    SetBuffer,
+    ContinueStream,
     GetShared,
     SetShared,
     SetTickPeriod,
@@ -31,7 +33,7 @@ pub enum HostCall {
 
 impl HostCall {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::GetHeader,
         Self::GetHeaders,
         Self::SetHeader,
@@ -48,6 +50,8 @@ impl HostCall {
         Self::Time,
         Self::Log,
         Self::GetBuffer,
+        Self::SetBuffer,
+        Self::ContinueStream,
         Self::GetShared,
         Self::SetShared,
         Self::SetTickPeriod,
@@ -73,6 +77,8 @@ impl HostCall {
             Self::Time => "proxy_get_current_time_nanoseconds",
             Self::Log => "proxy_log",
             Self::GetBuffer => "proxy_get_buffer_bytes",
+            Self::SetBuffer => "proxy_set_buffer_bytes",
+            Self::ContinueStream => "proxy_continue_stream",
             Self::GetShared => "proxy_get_shared_data",
             Self::SetShared => "proxy_set_shared_data",
             Self::SetTickPeriod => "proxy_set_tick_period_milliseconds",
@@ -138,6 +144,7 @@ fn in_abi(call: Call) -> &'static [HostCall] {
         | Call::ClusterName
         | Call::Cluster
         | Call::PublishedPeer
+        | Call::Exchanged
         | Call::NativePeer
         | Call::EndpointWorkload => &[H::GetProperty],
         Call::DownstreamPrincipals => &[H::GetProperty, H::GetProperty],
@@ -146,7 +153,10 @@ fn in_abi(call: Call) -> &'static [HostCall] {
         // Flags, both sizes, the cluster, the route, and whether there is an upstream.
         Call::OpenConnection => &[H::GetProperty; 6],
         Call::DeclarePeers => &[H::Declare, H::Declare],
-        Call::PublishPeer => &[H::SetProperty],
+        Call::PublishPeer | Call::PublishExchanged => &[H::SetProperty],
+        Call::Chunk => &[H::GetBuffer],
+        Call::EditChunk => &[H::SetBuffer],
+        Call::PassChunk => &[H::ContinueStream],
         Call::Family => &[],
         Call::Series => &[H::Define],
         Call::Add | Call::Observe | Call::GaugeSet => &[H::Record],

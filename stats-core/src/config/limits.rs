@@ -65,10 +65,12 @@ impl Config {
             max_cache_size,
             additional_labels,
             sources,
+            tcp_exchange_clusters,
             ..
         } = &mut self.peers;
         cut(additional_labels, "additional_labels", warnings);
         cut(sources, "peer_sources", warnings);
+        cut(tcp_exchange_clusters, "tcp_exchange_clusters", warnings);
         let most = MAX_TABLE_BYTES / MAX_PEER_BYTES;
         clamp(max_cache_size, most, "max_peer_cache_size", warnings);
     }

@@ -47,6 +47,9 @@ pub struct PeerConfig {
     pub additional_labels: Vec<String>,
     /// Whether no metadata is sent to clusters outside of the mesh.
     pub skip_external_clusters: bool,
+    /// Clusters whose servers are known to answer an exchange over TCP: names, or what names begin with and
+    /// a `*`.
+    pub tcp_exchange_clusters: Vec<String>,
     /// Whether the peer that the exchange decodes is published as filter state. An exchange without stats
     /// always publishes; one with stats only on demand, for it costs a call per request.
     pub publish: bool,
@@ -161,6 +164,7 @@ impl Default for PeerConfig {
             sources: PeerSource::ALL.to_vec(),
             additional_labels: Vec::new(),
             skip_external_clusters: false,
+            tcp_exchange_clusters: Vec::new(),
             publish: false,
         }
     }
@@ -216,6 +220,7 @@ pub const FIELDS: [&str; 19] = [
     "peer_sources",
     "additional_labels",
     "skip_external_clusters",
+    "tcp_exchange_clusters",
     "publish_peer",
     "peer_unknown_reason",
     "max_series",

@@ -83,6 +83,10 @@ impl PeerConfig {
         })?;
         let skip = &mut self.skip_external_clusters;
         fields.read("skip_external_clusters", skip, JsonField::boolean)?;
+        let clusters = &mut self.tcp_exchange_clusters;
+        fields.read("tcp_exchange_clusters", clusters, |field| {
+            field.list(JsonField::text)
+        })?;
         fields.read("publish_peer", &mut self.publish, JsonField::boolean)
     }
 }

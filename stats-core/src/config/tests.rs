@@ -109,6 +109,7 @@ fn every_field_is_read() {
         "peer_sources": ["headers", "baggage"],
         "additional_labels": ["team"],
         "skip_external_clusters": true,
+        "tcp_exchange_clusters": ["outbound|5432||*", "mysql"],
         "publish_peer": true,
         "extra_metrics": ["requests_in_flight"],
         "request_operations": ["GET /a/{id}"],
@@ -129,6 +130,7 @@ fn every_field_is_read() {
             sources: Vec::from([PeerSource::Headers, PeerSource::Baggage]),
             additional_labels: Vec::from([text("team")]),
             skip_external_clusters: true,
+            tcp_exchange_clusters: Vec::from([text("outbound|5432||*"), text("mysql")]),
             publish: true,
         },
         metrics: MetricsConfig {

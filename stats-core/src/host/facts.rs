@@ -90,9 +90,9 @@ pub trait Requests {
 pub struct ConnectionFacts<'a> {
     /// Envoy's response flags, a bit each.
     pub response_flags: u64,
-    /// Bytes from the client so far, those of the application alone.
+    /// Bytes from the client so far, with those that an exchange takes out.
     pub received_bytes: u64,
-    /// Bytes to the client so far, likewise.
+    /// Bytes to the client so far, with those that an exchange puts in.
     pub sent_bytes: u64,
     /// The name of the cluster.
     pub cluster: &'a [u8],

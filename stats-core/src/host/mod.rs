@@ -10,6 +10,7 @@
 //! | [`ProxyClock`] | the time | HTTP |
 //! | [`Headers`], [`Requests`] | a request's headers and what else the proxy knows of it | HTTP |
 //! | [`TcpConnections`] | what the proxy knows of a connection | TCP |
+//! | [`Chunks`] | a connection's first bytes | TCP |
 //!
 //! What reads takes `&self`, and what is handed out lives as long as that borrow; what changes
 //! something takes `&mut self`, so that no value is looked at after it may have moved. Logging goes
@@ -17,6 +18,7 @@
 //!
 //! [`memory`] is a whole host in a few hundred lines, and a place to begin a new one from.
 
+mod chunks;
 pub mod envoy;
 mod expressions;
 mod facts;
@@ -28,6 +30,7 @@ pub mod memory;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use chunks::{Chunks, ExchangeBytes};
 pub use expressions::{ExpressionId, Expressions, Value};
 pub use facts::{
     ClusterFacts, ConnectionFacts, Connections, End, HeaderMap, Headers, ListenerDirection,
@@ -62,9 +65,12 @@ impl<T: Headers + Requests + Connections + PeerState + Metrics + Expressions + P
 
 /// A host of TCP telemetry. What comes once per connection and report need not be compiled with the
 /// host: it takes a `&mut dyn`.
-pub trait TcpHost: TcpConnections + Connections + PeerState + Metrics + Expressions {}
+pub trait TcpHost:
+    TcpConnections + Chunks + Connections + PeerState + Metrics + Expressions
+{
+}
 
-impl<T: TcpConnections + Connections + PeerState + Metrics + Expressions> TcpHost for T {}
+impl<T: TcpConnections + Chunks + Connections + PeerState + Metrics + Expressions> TcpHost for T {}
 
 /// This proxy, as a host describes it when a plugin is configured.
 #[derive(Clone, Debug, Default)]

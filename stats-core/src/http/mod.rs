@@ -75,8 +75,9 @@ impl Plugin {
         if role.records() {
             record_build(host, &config.metrics, &proxy.version);
         }
-        if role == Role::MetadataExchange || (role.exchanges() && config.peers.publish) {
-            // Only here: a host keeps declarations with the plugin, not with a request.
+        if role.exchanges() {
+            // Only here: a host keeps declarations with the plugin, not with a request or a connection. It
+            // is not known yet which of both there will be.
             host.declare_peers();
         }
         let metrics = &config.metrics;
@@ -114,13 +115,7 @@ impl Plugin {
     /// How often [`Self::on_tick`] wants to be called: as often as is reported, but clusters are
     /// looked at every few seconds whatever the reports.
     pub fn tick(&self) -> Duration {
-        let interval = self.config.reporting_interval.max(FASTEST_TICK);
-        if self.config.reporting_interval.is_zero() {
-            return SLOWEST_TICK;
-        }
-        // As slow as may be, and so that an interval is a whole number of ticks.
-        let ticks = interval.as_nanos().div_ceil(SLOWEST_TICK.as_nanos());
-        interval / u32::try_from(ticks).unwrap_or(u32::MAX)
+        tick(&self.config)
     }
 
     /// The request's headers are here.
@@ -257,6 +252,17 @@ impl Plugin {
             );
         }
     }
+}
+
+/// The time between two ticks of a plugin with this configuration.
+pub fn tick(config: &Config) -> Duration {
+    let interval = config.reporting_interval.max(FASTEST_TICK);
+    if config.reporting_interval.is_zero() {
+        return SLOWEST_TICK;
+    }
+    // As slow as may be, and so that an interval is a whole number of ticks.
+    let ticks = interval.as_nanos().div_ceil(SLOWEST_TICK.as_nanos());
+    interval / u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
 /// Records the gauge `build`: which version runs here.

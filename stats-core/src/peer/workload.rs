@@ -202,9 +202,14 @@ impl Workload {
         self.version = first(["version", "app.kubernetes.io/version"], named);
     }
 
-    /// The exchange's Struct in its protobuf encoding, entries sorted by key. The owner's URL is this
-    /// proxy's own: a workload keeps only its kind.
+    /// [`Self::to_struct`] in its protobuf encoding.
     pub fn to_exchange(&self, owner: &str) -> Vec<u8> {
+        self.to_struct(owner).encode_to_vec()
+    }
+
+    /// The exchange's Struct, entries sorted by key. The owner's URL is this proxy's own: a workload keeps
+    /// only its kind.
+    pub fn to_struct(&self, owner: &str) -> Struct {
         let mut labels = texts([
             (CANONICAL_NAME, &self.canonical_service),
             (CANONICAL_REVISION, &self.canonical_revision),
@@ -225,7 +230,7 @@ impl Workload {
         if !labels.is_empty() {
             fields.insert(key::LABELS, Kind::Struct(labels));
         }
-        fields.encode_to_vec()
+        fields
     }
 
     /// The keys of the Struct that other filters find in the filter state

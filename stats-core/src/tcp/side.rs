@@ -5,8 +5,9 @@ use super::gather::{ConnectionGatherer, outcome};
 use crate::config::Config;
 use crate::gather::clusters::Clusters;
 use crate::gather::peers::PeerFinder;
-use crate::host::{ConnectionFacts, End, Expressions, LocalProxy, Metrics, TcpHost};
+use crate::host::{ConnectionFacts, End, ExchangeBytes, Expressions, LocalProxy, Metrics, TcpHost};
 use crate::http::direction::Direction;
+use crate::http::role::Role;
 use crate::labels::operation::Operations;
 use crate::record::expressions::UserExpressions;
 use crate::record::facts::Facts;
@@ -17,6 +18,8 @@ use crate::record::{ConnectionCounts, Recorder};
 /// The connections of one direction.
 pub struct ConnectionSide {
     direction: Direction,
+    /// Whether another filter exchanges, and tells which bytes are not the application's.
+    is_told: bool,
     gatherer: ConnectionGatherer,
     recorder: Recorder,
     tables: Tables,
@@ -27,6 +30,7 @@ impl ConnectionSide {
     #[cold]
     pub fn new(
         host: &mut dyn Expressions,
+        role: Role,
         config: &Config,
         proxy: &LocalProxy,
         direction: Direction,
@@ -42,6 +46,7 @@ impl ConnectionSide {
         let finder = |end| PeerFinder::new(seed, end, sources, cache_size, false);
         Self {
             direction,
+            is_told: !role.exchanges() && direction.has_peer(End::Downstream),
             gatherer: ConnectionGatherer::new(direction, finder, Clusters::new(seed)),
             recorder,
             tables: Tables::new(seed, limit, reporter, visible, Operations::default()),
@@ -50,7 +55,9 @@ impl ConnectionSide {
 
     /// Reports a connection that is open, if all that labels show is known.
     pub fn on_report(&mut self, host: &mut dyn TcpHost, connection: &mut Connection) {
+        let exchanged = self.exchanged(host, connection);
         let known = host.open_connection(self.direction.principals());
+        let known = known.without(exchanged);
         let facts = connection.first.or_else(|| self.first(&*host, &known));
         let Some(facts) = facts else {
             return;
@@ -64,7 +71,9 @@ impl ConnectionSide {
 
     /// A connection has ended.
     pub fn on_end(&mut self, host: &mut dyn TcpHost, connection: &mut Connection) {
+        let exchanged = self.exchanged(host, connection);
         let known = host.ended_connection(self.direction.principals());
+        let known = known.without(exchanged);
         let new = ConnectionCounts {
             opened: !connection.is_counted,
             closed: true,
@@ -109,6 +118,15 @@ impl ConnectionSide {
     /// Gives back what the host holds.
     pub fn release(&self, host: &mut dyn Expressions) {
         self.recorder.release(host);
+    }
+
+    /// Which of the bytes that the host counts are not the application's.
+    fn exchanged(&self, host: &dyn TcpHost, connection: &Connection) -> ExchangeBytes {
+        if self.is_told {
+            host.exchanged()
+        } else {
+            connection.handshake.bytes()
+        }
     }
 
     /// The facts of an open connection that has not been reported before; `None` where it has to wait:

@@ -107,7 +107,7 @@ async fn a_users_own_labels_and_metrics_are_there_for_connections_too() {
 }
 
 /// Asserts that each counter has that one series, and of so many bytes.
-fn assert_series(page: &Page, mut labels: Labels, bytes: &str) {
+pub fn assert_series(page: &Page, mut labels: Labels, bytes: &str) {
     labels.retain(|name, _| name != "response_code" && name != "grpc_response_status");
     labels.insert("request_protocol".to_owned(), "tcp".to_owned());
     for (name, value) in COUNTERS.into_iter().zip(["1", "1", bytes, bytes]) {

@@ -17,4 +17,5 @@ mod fixture;
 mod labels;
 mod lifetime;
 mod one_vm;
+mod peers;
 mod roles;

@@ -34,6 +34,11 @@ calls! {
     OpenRequest "open request"
     EndedConnection "ended connection"
     OpenConnection "open connection"
+    Chunk "chunk"
+    EditChunk "edit chunk"
+    PassChunk "pass chunk"
+    PublishExchanged "publish exchanged"
+    Exchanged "exchanged"
     GrpcStatus "grpc status"
     GrpcMessages "grpc messages"
     ListenerDirection "listener direction"
@@ -58,8 +63,15 @@ calls! {
 }
 
 /// How often each call was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallCounts([u64; Call::ALL.len()]);
+
+impl Default for CallCounts {
+    /// No calls.
+    fn default() -> Self {
+        Self([0; Call::ALL.len()])
+    }
+}
 
 impl CallCounts {
     /// How often this call was made.
@@ -84,12 +96,22 @@ impl CallCounts {
 }
 
 /// The calls of a host.
-#[derive(Default)]
 pub struct CallLog {
     counts: [Cell<u64>; Call::ALL.len()],
     /// Whether calls are noted: that allocates.
     notes: Cell<bool>,
     noted: RefCell<Vec<String>>,
+}
+
+impl Default for CallLog {
+    /// No calls, and none are noted.
+    fn default() -> Self {
+        Self {
+            counts: [const { Cell::new(0) }; Call::ALL.len()],
+            notes: Cell::new(false),
+            noted: RefCell::default(),
+        }
+    }
 }
 
 impl CallLog {

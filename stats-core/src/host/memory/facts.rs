@@ -35,6 +35,15 @@ pub struct MemoryFacts {
     pub grpc_messages: Option<MessageCounts>,
 }
 
+/// The bytes of a connection in a [`MemoryHost`](super::MemoryHost).
+#[derive(Clone, Debug, Default)]
+pub struct MemoryChunks {
+    /// The chunks that have come last, by [`End`].
+    pub last: [Vec<u8>; 2],
+    /// How often bytes that were kept were let pass.
+    pub passed: usize,
+}
+
 impl MemoryFacts {
     pub(super) fn connection(&self, principals: End) -> ConnectionFacts<'_> {
         let open = self.open(principals);

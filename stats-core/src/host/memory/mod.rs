@@ -13,15 +13,15 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 pub use calls::{Call, CallCounts, CallLog};
-pub use facts::MemoryFacts;
 use facts::borrowed;
+pub use facts::{MemoryChunks, MemoryFacts};
 pub use headers::HeaderList;
 pub use metrics::MemoryMetrics;
 
 use super::{
-    ClusterFacts, ConnectionFacts, Connections, End, ExpressionId, Expressions, FamilyId,
-    HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind, Metrics, PeerState,
-    ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value,
+    Chunks, ClusterFacts, ConnectionFacts, Connections, End, ExchangeBytes, ExpressionId,
+    Expressions, FamilyId, HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind,
+    Metrics, PeerState, ProxyClock, RequestFacts, Requests, SeriesId, TcpConnections, Value,
 };
 use crate::peer::principals::Principals;
 use crate::peer::workload::{FilterStateValues, Workload};
@@ -79,6 +79,10 @@ impl MemoryExpressions {
 pub struct MemoryPeers {
     /// What an exchange filter of this module published.
     pub published: [Option<Vec<u8>>; 2],
+    /// What an exchange filter of this module told of its bytes.
+    pub exchanged: ExchangeBytes,
+    /// The bytes in which a peer may introduce itself.
+    pub chunks: MemoryChunks,
     /// What a native exchange filter left.
     pub native: [Option<Vec<Vec<u8>>>; 2],
     /// The workload in the endpoint's metadata.
@@ -188,6 +192,35 @@ impl TcpConnections for MemoryHost {
     fn open_connection(&self, principals: End) -> ConnectionFacts<'_> {
         self.count(Call::OpenConnection);
         self.facts.connection(principals)
+    }
+}
+
+impl Chunks for MemoryHost {
+    fn chunk(&self, from: End, most: usize) -> &[u8] {
+        self.count(Call::Chunk);
+        let chunk = &self.peers.chunks.last[from as usize];
+        chunk.get(..most).unwrap_or(chunk)
+    }
+
+    fn edit_chunk(&mut self, from: End, drain: usize, front: &[u8]) {
+        self.count(Call::EditChunk);
+        let chunk = &mut self.peers.chunks.last[from as usize];
+        chunk.splice(..drain, front.iter().copied());
+    }
+
+    fn pass_chunk(&mut self) {
+        self.count(Call::PassChunk);
+        self.peers.chunks.passed += 1;
+    }
+
+    fn publish_exchanged(&mut self, bytes: ExchangeBytes) {
+        self.count(Call::PublishExchanged);
+        self.peers.exchanged = bytes;
+    }
+
+    fn exchanged(&self) -> ExchangeBytes {
+        self.count(Call::Exchanged);
+        self.peers.exchanged
     }
 }
 
