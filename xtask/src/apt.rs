@@ -2,6 +2,7 @@
 //! Not here: when a tool is needed, which is up to the caller of [`Tool::ensure`]; and tools of one module alone,
 //! which defines them itself.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -26,8 +27,27 @@ const REGISTRY: Tool = Tool {
     present: || succeeds(Command::new("docker-registry").arg("--version")),
 };
 
-/// The servers and tools of the tests of `envoyfilter-manifests`.
-pub const TESTED_WITH: [Tool; 5] = [
+/// The servers and tools of the tests of `envoyfilter-manifests`, and the databases that are run through a
+/// pair of sidecars.
+pub const TESTED_WITH: [Tool; 7] = [
+    Tool {
+        name: "PostgreSQL",
+        packages: &["postgresql", "postgresql-client"],
+        present: || {
+            let server = Path::new("/usr/lib/postgresql");
+            server.exists() && succeeds(Command::new("psql").arg("--version"))
+        },
+    },
+    Tool {
+        name: "Redis",
+        packages: &["redis-server", "redis-tools"],
+        present: || {
+            let programs = ["redis-server", "redis-cli"];
+            programs
+                .iter()
+                .all(|name| succeeds(Command::new(name).arg("--version")))
+        },
+    },
     Tool {
         name: "Prometheus and promtool",
         packages: &["prometheus"],

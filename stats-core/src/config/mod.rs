@@ -208,7 +208,7 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 /// The fields of a configuration, in the order of `docs/configuration.md`.
-pub const FIELDS: [&str; 19] = [
+pub const FIELDS: [&str; 20] = [
     "reporter",
     "disable_host_header_fallback",
     "tcp_reporting_duration",

@@ -10,6 +10,7 @@
 )]
 
 mod counters;
+mod databases;
 #[path = "../end_to_end/expected.rs"]
 #[allow(dead_code, reason = "the other test binary uses the rest")]
 mod expected;
