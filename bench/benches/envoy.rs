@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use bench::envoy::testbed::{COPIES, Effort};
 use bench::envoy::variant::OtherModule;
-use bench::envoy::{cost, flood, latency, memory, new_series, scaling, start};
+use bench::envoy::{cost, flood, latency, memory, new_series, scaling, start, tcp};
 use bench::report::Report;
 use clap::{Parser, ValueEnum};
 
@@ -59,6 +59,8 @@ enum Section {
     Latency,
     /// The same while others cause new label sets.
     Flood,
+    /// Throughput of a TCP connection, and CPU time of short ones.
+    Tcp,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -90,6 +92,7 @@ async fn main() -> Result<()> {
             Section::Start => start::run(&mut report, &arguments.module).await?,
             Section::Latency => latency::run(&mut report).await?,
             Section::Flood => flood::run(&mut report).await?,
+            Section::Tcp => tcp::run(&mut report).await?,
         }
     }
     report.save("envoy.md")

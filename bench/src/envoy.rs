@@ -3,8 +3,8 @@
 //! turns, and the CPU time of the whole process.
 //!
 //! What is compared is in [`variant`]; how it is measured in [`testbed`]; the questions are in modules
-//! of their own: [`cost`], [`scaling`], [`new_series`], [`memory`], [`start`], [`latency`], [`flood`]. What is
-//! made of the figures is in [`report`](crate::report).
+//! of their own: [`cost`], [`scaling`], [`new_series`], [`memory`], [`start`], [`latency`], [`flood`],
+//! [`tcp`]. What is made of the figures is in [`report`](crate::report).
 
 pub mod cost;
 pub mod flood;
@@ -16,5 +16,6 @@ pub mod probe;
 pub mod scaling;
 pub mod start;
 pub mod steady;
+pub mod tcp;
 pub mod testbed;
 pub mod variant;

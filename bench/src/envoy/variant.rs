@@ -291,7 +291,7 @@ fn native_logger(value_of: impl Fn(&str) -> String) -> Value {
     })
 }
 
-fn native_value(direction: SidecarDirection, label: &str) -> &'static str {
+pub(super) fn native_value(direction: SidecarDirection, label: &str) -> &'static str {
     match (label, direction) {
         ("reporter", SidecarDirection::Inbound) => "destination",
         ("reporter", SidecarDirection::Outbound) => "source",
