@@ -20,7 +20,6 @@ mod logger;
 mod memory;
 mod pairs;
 mod requests;
-mod roots;
 mod values;
 
 use std::cell::RefCell;
@@ -28,6 +27,7 @@ use std::cell::RefCell;
 use stats_core::host::envoy;
 use stats_core::http::Plugin;
 use stats_core::http::request::Request;
+use stats_core::http::role::Role;
 
 use abi::{BufferType, LogLevel, ProxyWasm};
 use admission::SharedData;
@@ -127,7 +127,7 @@ impl Contexts {
         let local = envoy::local_proxy(node, proxy.random());
         let mut state = PluginState::default();
         let mut host = Host::new(proxy, &mut state);
-        let plugin = roots::role(&root_id)
+        let plugin = Role::named(&root_id, "root_id")
             .and_then(|role| Plugin::configure(&mut host, role, local, &configuration));
         let mut proxy = host.proxy;
         match plugin {

@@ -1,5 +1,5 @@
-//! Envoy's own messages about a proxy and its clusters, for hosts that are handed them in their protobuf
-//! encoding, with the fields that are used. Field numbers are those of Envoy's `config.core.v3`.
+//! Envoy's own messages about a proxy and its clusters, for hosts that are handed them, with the fields that
+//! are used. Field numbers are those of Envoy's `config.core.v3`.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -16,7 +16,11 @@ use crate::peer::workload::Workload;
 /// This proxy, from its serialized node and 16 random bytes.
 #[inline(never)] // for size, see Cargo.toml
 pub fn local_proxy(node: &[u8], random: [u8; 16]) -> LocalProxy {
-    let node = Node::decode(node).unwrap_or_default();
+    local_proxy_of(Node::decode(node).unwrap_or_default(), random)
+}
+
+/// This proxy, from its node and 16 random bytes.
+pub fn local_proxy_of(node: Node, random: [u8; 16]) -> LocalProxy {
     let metadata = node.metadata.unwrap_or_default();
     let mut workload = Workload::from_struct(&metadata, &[]);
     if let Some(locality) = node.locality {
@@ -36,9 +40,11 @@ pub fn local_proxy(node: &[u8], random: [u8; 16]) -> LocalProxy {
 #[inline(never)] // for size, see Cargo.toml
 pub fn cluster(metadata: &[u8]) -> ClusterFacts {
     let metadata = Metadata::decode(metadata).unwrap_or_default();
-    let Some(istio) = metadata.istio() else {
-        return ClusterFacts::default();
-    };
+    metadata.istio().map(cluster_of).unwrap_or_default()
+}
+
+/// What a cluster's metadata says under `istio`.
+pub fn cluster_of(istio: &Struct) -> ClusterFacts {
     let is_true = |key| matches!(istio.get(key), Some(Kind::Bool(true)));
     ClusterFacts {
         service: first_service(istio),

@@ -31,6 +31,11 @@ pub trait Expressions {
         None
     }
 
+    /// What is the matter with an expression that [`Self::compile`] refuses, for a line in the log.
+    fn refusal(&self) -> &'static str {
+        "does not parse"
+    }
+
     /// Evaluates an expression for the current request; `None` where it fails.
     fn evaluate(&self, _expression: ExpressionId) -> Option<Value<'_>> {
         None

@@ -6,6 +6,7 @@
 
 pub mod direction;
 pub mod exchange;
+pub mod families;
 mod gather;
 mod in_flight;
 mod messages;

@@ -96,7 +96,7 @@ impl UserExpressions {
     pub fn warn_of_the_rest(&self) {
         let more = self.refused.saturating_sub(MAX_REFUSED_LINES);
         if more > 0 {
-            log::warn!("{more} more expressions do not parse");
+            log::warn!("{more} more expressions are left out");
         }
     }
 
@@ -104,8 +104,8 @@ impl UserExpressions {
         let Some(id) = host.compile(text) else {
             self.refused += 1;
             if self.refused <= MAX_REFUSED_LINES {
-                let text = bounded_text(text);
-                log::warn!("the expression {text:?} does not parse: what it is for is left out");
+                let (text, refusal) = (bounded_text(text), host.refusal());
+                log::warn!("the expression {text:?} {refusal}: what it is for is left out");
             }
             return None;
         };
