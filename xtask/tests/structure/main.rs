@@ -34,9 +34,10 @@ use std::path::Path;
 use source::Crate;
 
 /// The crates of the workspace.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "stats-core",
     "filter",
+    "filter-native",
     "envoyfilter-manifests",
     "bench",
     "tests",
