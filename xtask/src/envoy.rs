@@ -87,6 +87,15 @@ impl EnvoyBinary {
         steps::present(&format!("envoy {} ({path})", self.version));
         Ok(())
     }
+
+    /// Whether it has all that the native module calls: Envoy 1.40 and later.
+    pub fn has_native_abi(&self) -> bool {
+        let mut numbers = self.version.split('.').map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (1, 40),
+            _ => false,
+        }
+    }
 }
 
 fn chosen(choices: &[Choice]) -> Vec<EnvoyBinary> {
@@ -126,6 +135,16 @@ mod tests {
         );
         assert_eq!(versions(&["1.38.2"]), ["1.38.2"]);
         assert_eq!(versions(&["all", "newest"]), ENVOY_VERSIONS);
+    }
+
+    #[test]
+    fn the_native_module_is_tested_from_1_40_on() {
+        let with_native: Vec<String> = chosen(&[Choice::All])
+            .into_iter()
+            .filter(EnvoyBinary::has_native_abi)
+            .map(|envoy| envoy.version)
+            .collect();
+        assert_eq!(with_native, ["1.40.0"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct CommandLine {
 enum Task {
     /// Find or install what building and testing need
     Setup(EnvoyChoices),
-    /// Build the module: target/dist/mixerless.wasm
+    /// Build the module: target/dist/mixerless.wasm, and libmixerless.so for Envoy's dynamic modules
     Build {
         /// Print only errors
         #[arg(long, short)]
@@ -107,11 +107,12 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Setup(envoys) => setup::run_for_tests(&envoy::choose(&envoys.choices)?),
         Task::Build { quiet: false } => {
-            module::build(&Toolchain::ensure()?, Verbosity::Normal)?.print();
+            let built = module::build_all(&Toolchain::ensure()?, Verbosity::Normal)?;
+            built.iter().for_each(module::Module::print);
             Ok(())
         }
         Task::Build { quiet: true } => {
-            module::build(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
+            module::build_all(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
             Ok(())
         }
         Task::Fuzz { runs } => fuzz::run(runs),

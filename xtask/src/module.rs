@@ -1,13 +1,15 @@
-//! The module: built for Envoy into `target/dist`.
+//! The module: built for Envoy into `target/dist`, as WebAssembly and as a library.
 //! Not here: which compiler does it, see `toolchain`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::apt::WASM_OPT;
+use crate::cargo::cargo;
 use crate::paths;
 use crate::process::{capture, show};
 use crate::toolchain::{Toolchain, WASM};
@@ -33,6 +35,7 @@ pub enum Verbosity {
 
 /// A built module.
 pub struct Module {
+    path: PathBuf,
     size: usize,
     sha256: String,
 }
@@ -40,10 +43,42 @@ pub struct Module {
 impl Module {
     /// Prints what was built.
     pub fn print(&self) {
-        println!("{}", paths::shown(&paths::module()));
+        println!("{}", paths::shown(&self.path));
         println!("  size    {} kB", self.size.div_ceil(1000));
         println!("  sha256  {}", self.sha256);
     }
+
+    fn read(path: PathBuf) -> Result<Self> {
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self {
+            path,
+            size: bytes.len(),
+            sha256: format!("{:x}", Sha256::digest(&bytes)),
+        })
+    }
+}
+
+/// Builds both forms of the module.
+pub fn build_all(toolchain: &Toolchain, verbosity: Verbosity) -> Result<[Module; 2]> {
+    Ok([build(toolchain, verbosity)?, build_native(verbosity)?])
+}
+
+/// Builds the library for this machine's Envoy into `target/dist/libmixerless.so`.
+pub fn build_native(verbosity: Verbosity) -> Result<Module> {
+    let mut cargo = cargo("build");
+    cargo.args(["--package", "filter-native", "--profile", "native"]);
+    if verbosity == Verbosity::Quiet {
+        cargo.arg("--quiet");
+    }
+    show(&mut cargo)?;
+    let built = paths::root().join("target/native/libmixerless_native.so");
+    let library = paths::native_module();
+    let part = library.with_extension("part");
+    fs::create_dir_all(library.with_file_name(""))
+        .and_then(|()| fs::copy(&built, &part))
+        .and_then(|_| fs::rename(&part, &library))
+        .with_context(|| format!("cannot write {}", library.display()))?;
+    Module::read(library)
 }
 
 /// Builds the module into `target/dist/mixerless.wasm`.
@@ -74,9 +109,5 @@ fn publish() -> Result<Module> {
     wasm_opt.arg("-Os").args(FEATURES);
     capture(wasm_opt.arg(&built).arg("-o").arg(&part))?;
     fs::rename(&part, &module).with_context(|| format!("cannot write {}", module.display()))?;
-    let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    Ok(Module {
-        size: bytes.len(),
-        sha256: format!("{:x}", Sha256::digest(&bytes)),
-    })
+    Module::read(module)
 }

@@ -18,6 +18,11 @@ pub fn mixerless() -> PathBuf {
     root().join("target/debug/mixerless")
 }
 
+/// The library that users, tests and the benchmark load into Envoy as a dynamic module.
+pub fn native_module() -> PathBuf {
+    root().join("target/dist/libmixerless.so")
+}
+
 /// Cargo's target directory for the module. Not the host's, because two
 /// compilers that share one would wait for each other's lock.
 pub fn wasm_target() -> PathBuf {

@@ -64,14 +64,13 @@ fn end_to_end_stage<'a>(envoy: &'a EnvoyBinary, test_args: &'a [String]) -> Stag
     let name = format!("end to end, envoy {}", envoy.version);
     // The tests of the module, in `tests/`. By name and not as `--package harness`: cargo would
     // choose other features of shared crates for it alone, and compile half of them again.
-    let scope = &[
-        "--workspace",
-        "--test",
-        "end_to_end",
-        "--test",
-        "configuration",
-    ];
-    Stage::new(name, || cargo_test(scope, envoy, test_args))
+    let tests = ["end_to_end", "configuration", "native_elsewhere"];
+    let mut scope = vec!["--workspace"];
+    scope.extend(tests.iter().flat_map(|test| ["--test", test]));
+    if envoy.has_native_abi() {
+        scope.extend(["--test", "native"]);
+    }
+    Stage::new(name, move || cargo_test(&scope, envoy, test_args))
 }
 
 fn lints() -> Result<()> {
@@ -84,7 +83,8 @@ fn core_without_std() -> Result<()> {
 }
 
 fn build_module() -> Result<()> {
-    module::build(&Toolchain::ensure_silently()?, Verbosity::Normal)?.print();
+    let built = module::build_all(&Toolchain::ensure_silently()?, Verbosity::Normal)?;
+    built.iter().for_each(module::Module::print);
     Ok(())
 }
 
