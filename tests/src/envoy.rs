@@ -24,6 +24,8 @@ pub struct EnvoyOptions {
     pub log_level: String,
     /// Files that are there when it starts, by name.
     pub files: Vec<(String, Value)>,
+    /// Where Envoy looks for dynamic modules.
+    pub modules: Option<PathBuf>,
 }
 
 impl Default for EnvoyOptions {
@@ -32,6 +34,7 @@ impl Default for EnvoyOptions {
             concurrency: 1,
             log_level: "info".to_owned(),
             files: Vec::new(),
+            modules: None,
         }
     }
 }
@@ -151,7 +154,11 @@ impl Envoy {
                 serde_json::to_vec_pretty(content)?,
             )?;
         }
-        let process = Command::new(&binary)
+        let mut command = Command::new(&binary);
+        if let Some(modules) = &options.modules {
+            command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
+        }
+        let process = command
             .args(["--config-path", CONFIGURATION, "--disable-hot-restart"])
             .args(["--concurrency", &options.concurrency.to_string()])
             .args(["--log-level", &options.log_level])

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use stats_core::labels::LABELS;
 use stats_core::labels::stat_name;
 
+use crate::install::NATIVE_MODULE;
+
 /// One rule for each label: without it the label stays in the metric's name. Istio's mesh configuration calls this
 /// `extraStatTags`; the two rules of the build gauge are in its own bootstrap.
 pub fn stats_config(added_labels: &[String]) -> Value {
@@ -84,6 +86,72 @@ impl<'a> WasmPlugin<'a> {
             },
         })
     }
+}
+
+/// A filter of the library for Envoy's dynamic modules.
+#[derive(Clone, Debug)]
+pub struct NativeFilter<'a> {
+    /// The filter's name.
+    pub name: &'a str,
+    /// The filter's role.
+    pub role: &'a str,
+    /// The filter's configuration.
+    pub configuration: &'a str,
+}
+
+impl NativeFilter<'_> {
+    /// As an entry in `http_filters`.
+    pub fn http_filter(&self) -> Value {
+        json!({
+            "name": self.name,
+            "typed_config": {
+                "@type":
+                    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+                "dynamic_module_config": dynamic_module(),
+                "filter_name": self.role,
+                "filter_config": string_value(self.configuration),
+            },
+        })
+    }
+}
+
+/// The cluster that holds the metrics of [`NativeFilter`]s with these configurations, and routes nothing.
+pub fn metrics_cluster(configurations: &str) -> Value {
+    json!({
+        "name": METRICS_CLUSTER,
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "envoy.clusters.dynamic_modules",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_modules.v3.ClusterConfig",
+                "dynamic_module_config": dynamic_module(),
+                "cluster_name": METRICS_CLUSTER,
+                "cluster_config": string_value(configurations),
+            },
+        },
+    })
+}
+
+/// The name of [`metrics_cluster`].
+pub const METRICS_CLUSTER: &str = "mixerless_metrics";
+
+/// Has Envoy show the metrics of dynamic modules without a prefix of its own.
+pub fn without_module_prefix() -> Value {
+    json!({ "layers": [{
+        "name": "mixerless",
+        "static_layer": {
+            "envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix": true,
+        },
+    }] })
+}
+
+fn dynamic_module() -> Value {
+    json!({ "name": NATIVE_MODULE, "do_not_close": true })
+}
+
+fn string_value(text: &str) -> Value {
+    json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
 }
 
 /// The network filter that speaks HTTP.

@@ -35,6 +35,22 @@ pub fn module() -> Result<PathBuf> {
     )
 }
 
+/// The directory of the library for Envoy's dynamic modules, which `cargo xtask build` made.
+///
+/// # Errors
+/// When there is no such library.
+pub fn native_module_directory() -> Result<PathBuf> {
+    let library = format!("target/dist/lib{NATIVE_MODULE}.so");
+    let library = existing(NATIVE_VARIABLE, &library, "cargo xtask build")?;
+    Ok(library.parent().map(Path::to_path_buf).unwrap_or_default())
+}
+
+/// The name by which a configuration loads that library.
+pub const NATIVE_MODULE: &str = "mixerless";
+
+/// The environment variable that names a library to load instead of the one in the workspace.
+pub const NATIVE_VARIABLE: &str = "MIXERLESS_NATIVE_MODULE";
+
 fn existing(variable: &str, in_workspace: &str, command: &str) -> Result<PathBuf> {
     let path = match env::var_os(variable) {
         Some(path) => PathBuf::from(path),

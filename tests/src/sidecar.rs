@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context, Result, ensure};
 use tokio::net::TcpSocket;
 
-use crate::{App, Client, Envoy, Page, eventually};
+use crate::{App, Client, Envoy, ModuleHost, Page, eventually, install};
 
 pub mod bootstrap;
 mod setup;
@@ -26,6 +26,7 @@ pub struct Sidecar {
     pub other_traffic: Option<SocketAddr>,
     /// The filters of the module whose configuration can be changed.
     discovered: Vec<&'static str>,
+    host: ModuleHost,
     /// Ports that refuse connections stay bound, so that no other process can listen on them.
     _refusing: Vec<TcpSocket>,
 }
@@ -71,14 +72,18 @@ impl SidecarBuilder {
         }
         let mut discovered: Vec<&'static str> = Vec::new();
         let mut options = self.options.clone();
+        if self.module.host == ModuleHost::Native {
+            options.modules = Some(install::native_module_directory()?);
+        }
         for listener in listeners
             .iter()
             .filter(|listener| listener.sidecar.module.discovered)
         {
             for root_id in listener.sidecar.root_ids() {
                 let file = bootstrap::discovered_file(root_id);
+                let module = &listener.sidecar.module;
                 let filter =
-                    bootstrap::discovered_filter(root_id, &listener.sidecar.module.plugin_config)?;
+                    bootstrap::discovered_filter(module.host, root_id, &module.plugin_config)?;
                 options.files.push((file, filter));
                 discovered.push(root_id);
             }
@@ -97,6 +102,7 @@ impl SidecarBuilder {
             metrics,
             other_traffic,
             discovered,
+            host: self.module.host,
             _refusing: refusing,
         })
     }
@@ -144,7 +150,7 @@ impl Sidecar {
         );
         let config = config.to_string();
         for root_id in &self.discovered {
-            let filter = bootstrap::discovered_filter(root_id, &config)?;
+            let filter = bootstrap::discovered_filter(self.host, root_id, &config)?;
             self.envoy
                 .replace_file(&bootstrap::discovered_file(root_id), &filter)?;
         }

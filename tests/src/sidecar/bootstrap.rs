@@ -1,5 +1,6 @@
 //! The bootstrap configuration of a sidecar, as JSON.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::Result;
@@ -9,10 +10,11 @@ use super::TrafficListener;
 use super::setup::{Roles, SidecarBuilder, Tls};
 use crate::envoy::ADMIN_SOCKET;
 use crate::envoy_config::{
-    WasmPlugin, cluster, file_logger, http_connection_manager, istio_metadata, lb_endpoint, router,
-    socket_address, stats_config, tcp_proxy,
+    NativeFilter, WasmPlugin, cluster, file_logger, http_connection_manager, istio_metadata,
+    lb_endpoint, metrics_cluster, router, socket_address, stats_config, tcp_proxy,
+    without_module_prefix,
 };
-use crate::{SidecarDirection, install};
+use crate::{ModuleHost, SidecarDirection, install};
 
 /// The name of the listener for traffic.
 pub const TRAFFIC: &str = "traffic";
@@ -32,20 +34,54 @@ pub(super) fn sidecar(sidecar: &SidecarBuilder, traffic: &[TrafficListener]) -> 
         listeners.push(traffic_listener(listener)?);
         clusters.push(traffic_cluster(listener));
     }
-    Ok(json!({
+    if sidecar.module.host == ModuleHost::Native {
+        clusters.push(metrics_cluster(&configurations(traffic)));
+    }
+    let mut bootstrap = json!({
         "node": sidecar.node.to_json(),
-        "stats_config": stats_config(&sidecar.module.labels),
         "stats_flush_interval": sidecar.flush_interval,
         "static_resources": { "listeners": listeners, "clusters": clusters },
-    }))
+    });
+    // Labels of a library are labels; only its prefix has to go.
+    let (part, content) = match sidecar.module.host {
+        ModuleHost::Native => ("layered_runtime", without_module_prefix()),
+        ModuleHost::Wasm => ("stats_config", stats_config(&sidecar.module.labels)),
+    };
+    bootstrap[part] = content;
+    Ok(bootstrap)
+}
+
+/// The configurations of all filters of ours: one alone as it is, different ones as a list.
+fn configurations(traffic: &[TrafficListener]) -> String {
+    let texts = traffic
+        .iter()
+        .map(|listener| listener.sidecar.module.plugin_config.as_str());
+    let texts: BTreeSet<&str> = texts.collect();
+    match texts.first() {
+        Some(only) if texts.len() == 1 => (*only).to_owned(),
+        _ => {
+            let or_empty = |text: &&str| if text.is_empty() { "{}" } else { *text }.to_owned();
+            let texts: Vec<String> = texts.iter().map(or_empty).collect();
+            format!("[{}]", texts.join(","))
+        }
+    }
 }
 
 /// Our module as one HTTP filter, in the role that `root_id` names.
 ///
 /// # Errors
 /// When it has not been built.
-pub fn module_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
-    let (name, module) = (filter_name(root_id), install::module()?);
+pub fn module_filter(host: ModuleHost, root_id: &str, plugin_config: &str) -> Result<Value> {
+    let name = filter_name(root_id);
+    if host == ModuleHost::Native {
+        let filter = NativeFilter {
+            name: &name,
+            role: root_id,
+            configuration: plugin_config,
+        };
+        return Ok(filter.http_filter());
+    }
+    let module = install::module()?;
     Ok(WasmPlugin::new(&name, root_id, &module, plugin_config).http_filter())
 }
 
@@ -62,8 +98,8 @@ pub fn module_logger(root_id: &str, plugin_config: &str) -> Result<Value> {
 ///
 /// # Errors
 /// When the module has not been built.
-pub fn discovered_filter(root_id: &str, plugin_config: &str) -> Result<Value> {
-    let mut filter = module_filter(root_id, plugin_config)?;
+pub fn discovered_filter(host: ModuleHost, root_id: &str, plugin_config: &str) -> Result<Value> {
+    let mut filter = module_filter(host, root_id, plugin_config)?;
     filter["@type"] = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig".into();
     Ok(json!({ "version_info": "0", "resources": [filter] }))
 }
@@ -74,7 +110,11 @@ pub fn discovered_file(root_id: &str) -> String {
 }
 
 /// The filter of that role, as a reference to its file.
-fn filter_reference(root_id: &str) -> Value {
+fn filter_reference(host: ModuleHost, root_id: &str) -> Value {
+    let kind = match host {
+        ModuleHost::Wasm => "wasm.v3.Wasm",
+        ModuleHost::Native => "dynamic_modules.v3.DynamicModuleFilter",
+    };
     json!({
         "name": filter_name(root_id),
         "config_discovery": {
@@ -82,7 +122,7 @@ fn filter_reference(root_id: &str) -> Value {
                 "resource_api_version": "V3",
                 "path_config_source": { "path": format!("./{}", discovered_file(root_id)) },
             },
-            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+            "type_urls": [format!("type.googleapis.com/envoy.extensions.filters.http.{kind}")],
         },
     })
 }
@@ -191,9 +231,10 @@ fn http_filters(sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
     let mut filters = sidecar.http.filters_in_front.clone();
     for root_id in sidecar.root_ids() {
         filters.push(if sidecar.module.discovered {
-            filter_reference(root_id)
+            filter_reference(sidecar.module.host, root_id)
         } else {
-            module_filter(root_id, &sidecar.module.plugin_config)?
+            let module = &sidecar.module;
+            module_filter(module.host, root_id, &module.plugin_config)?
         });
     }
     filters.extend_from_slice(&sidecar.http.filters_behind);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::certs::Identity;
 use crate::envoy::EnvoyOptions;
-use crate::{ProxyNode, SidecarDirection};
+use crate::{ModuleHost, ProxyNode, SidecarDirection};
 
 /// How a sidecar is set up. By default: podinfo's, plaintext, one worker, on free ports, no upstream.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub struct SidecarBuilder {
 /// The module in the sidecar.
 #[derive(Clone, Debug)]
 pub(super) struct ModuleSetup {
+    pub(super) host: ModuleHost,
     pub(super) roles: Roles,
     pub(super) plugin_config: String,
     pub(super) discovered: bool,
@@ -163,6 +164,12 @@ impl SidecarBuilder {
         self
     }
 
+    /// In which of its forms Envoy loads the module.
+    pub fn host(mut self, host: ModuleHost) -> Self {
+        self.module.host = host;
+        self
+    }
+
     /// The module's own configuration: JSON, or any text in tests of wrong configurations.
     pub fn plugin_config(mut self, config: impl Display) -> Self {
         self.module.plugin_config = config.to_string();
@@ -291,6 +298,7 @@ impl SidecarBuilder {
             speaks_tcp: false,
             node: ProxyNode::podinfo(),
             module: ModuleSetup {
+                host: ModuleHost::chosen(),
                 roles: Roles::Combined,
                 plugin_config: String::new(),
                 discovered: false,

@@ -1,7 +1,7 @@
 //! `stat_prefix`: our filter must not count into the metrics of Istio's own filter beside it.
 
-use harness::SidecarBuilder;
 use harness::sidecar::bootstrap::module_filter;
+use harness::{ModuleHost, SidecarBuilder};
 use serde_json::json;
 
 use crate::expected::{FAMILIES, assert_counted, inbound};
@@ -29,7 +29,7 @@ async fn every_metric_begins_with_the_prefix() {
 
 #[tokio::test]
 async fn two_copies_with_different_prefixes_count_beside_each_other() {
-    let other = module_filter("stats", r#"{"stat_prefix": "ours"}"#).unwrap();
+    let other = module_filter(ModuleHost::chosen(), "stats", r#"{"stat_prefix": "ours"}"#).unwrap();
     let sidecar = SidecarBuilder::inbound().http_filter_behind(other);
     let (_app, sidecar) = fixture::start(sidecar, json!({}), &[]).await;
 
