@@ -8,6 +8,14 @@ use log::Level;
 
 use crate::abi::log;
 
+/// Whether no filter does anything any more: what it would use may be gone.
+static ALL_BROKEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on no filter does anything.
+pub fn give_up() {
+    ALL_BROKEN.store(true, Ordering::Relaxed);
+}
+
 /// Whether something has panicked: it does nothing from then on.
 #[derive(Debug, Default)]
 pub struct Broken(AtomicBool);
@@ -16,7 +24,7 @@ impl Broken {
     /// Runs a hook of something that may be broken. `None` where it is, or is from here on.
     #[inline]
     pub fn run<T>(&self, hook: &'static str, body: impl FnOnce() -> T) -> Option<T> {
-        if self.0.load(Ordering::Relaxed) {
+        if self.0.load(Ordering::Relaxed) || ALL_BROKEN.load(Ordering::Relaxed) {
             return None;
         }
         let result = run(hook, body);

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use stats_core::http::Plugin;
 use stats_core::http::request::Request;
@@ -17,8 +17,6 @@ use crate::proxy;
 use crate::series::SeriesTable;
 use crate::store::MetricStore;
 
-/// Between two looks at whether a plugin's time has come, where there is no plugin.
-const IDLE: Duration = Duration::from_secs(1);
 /// Room that is kept for requests to come.
 const SPARE_REQUESTS: usize = 1_000;
 
@@ -79,7 +77,7 @@ impl Worker {
             Some(plugin) => Rc::clone(plugin),
             None => self.load(config, stream)?,
         };
-        let reported = plugin.loaded.borrow().reports;
+        let reported = plugin.tick()?;
         let mut open = self.spare.pop().unwrap_or_default();
         *open = OpenStream {
             plugin: Some(plugin),
@@ -144,31 +142,28 @@ impl Worker {
         }
     }
 
-    /// Lets the plugins do what comes with time. After how long it is to be called again.
-    pub fn tick(&mut self) -> Duration {
-        let now = Instant::now();
-        let mut next = now + IDLE;
-        for plugin in &self.plugins {
-            let Ok(mut loaded) = plugin.loaded.try_borrow_mut() else {
-                continue;
-            };
-            if loaded.next_tick <= now {
-                let reports = loaded.plugin.on_tick();
-                loaded.reports = loaded.reports.wrapping_add(u32::from(reports));
-                loaded.next_tick = now + loaded.plugin.tick();
-            }
-            next = next.min(loaded.next_tick);
-        }
-        next.saturating_duration_since(now)
-            .max(Duration::from_millis(1))
-    }
-
     fn use_last_store(&mut self) {
         for plugin in &self.plugins {
             if let Ok(mut loaded) = plugin.loaded.try_borrow_mut() {
                 loaded.series.use_store(self.stores.last().cloned());
             }
         }
+    }
+}
+
+impl WorkerPlugin {
+    /// Lets the plugin do what comes with time, if it is time: a worker has no timer of ours, and without a
+    /// request there is nothing to be done. How often it was time to report.
+    #[inline]
+    fn tick(&self) -> Option<u32> {
+        let mut loaded = self.loaded.try_borrow_mut().ok()?;
+        let now = Instant::now();
+        if loaded.next_tick <= now {
+            let reports = loaded.plugin.on_tick();
+            loaded.reports = loaded.reports.wrapping_add(u32::from(reports));
+            loaded.next_tick = now + loaded.plugin.tick();
+        }
+        Some(loaded.reports)
     }
 }
 
@@ -203,12 +198,11 @@ impl OpenStream {
         let Some(plugin) = &self.plugin else {
             return;
         };
-        let due = plugin
-            .loaded
-            .try_borrow()
-            .map_or(self.reported, |loaded| loaded.reports);
-        if due != self.reported {
-            self.reported = due;
+        let reports = plugin.config.broken.run(hook, || plugin.tick()).flatten();
+        if let Some(reports) = reports
+            && reports != self.reported
+        {
+            self.reported = reports;
             self.with(hook, stream, |plugin, host, request| {
                 plugin.on_report(host, request);
             });

@@ -26,6 +26,8 @@ pub struct EnvoyOptions {
     pub files: Vec<(String, Value)>,
     /// Where Envoy looks for dynamic modules.
     pub modules: Option<PathBuf>,
+    /// The hook in which a module for tests panics.
+    pub panics_in: Option<&'static str>,
 }
 
 impl Default for EnvoyOptions {
@@ -35,6 +37,7 @@ impl Default for EnvoyOptions {
             log_level: "info".to_owned(),
             files: Vec::new(),
             modules: None,
+            panics_in: None,
         }
     }
 }
@@ -157,6 +160,9 @@ impl Envoy {
         let mut command = Command::new(&binary);
         if let Some(modules) = &options.modules {
             command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules);
+        }
+        if let Some(hook) = options.panics_in {
+            command.env("MIXERLESS_PANIC", hook);
         }
         let process = command
             .args(["--config-path", CONFIGURATION, "--disable-hot-restart"])

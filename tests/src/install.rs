@@ -45,6 +45,19 @@ pub fn native_module_directory() -> Result<PathBuf> {
     Ok(library.parent().map(Path::to_path_buf).unwrap_or_default())
 }
 
+/// The directory of a library that panics in the hook that `MIXERLESS_PANIC` names, for a test.
+///
+/// # Errors
+/// When there is no such library.
+pub fn panicking_module_directory() -> Result<PathBuf> {
+    let library = format!("target/dist/panicking/lib{NATIVE_MODULE}.so");
+    let library = existing(PANICKING_VARIABLE, &library, "cargo xtask test")?;
+    Ok(library.parent().map(Path::to_path_buf).unwrap_or_default())
+}
+
+/// The environment variable that names such a library instead of the one in the workspace.
+pub const PANICKING_VARIABLE: &str = "MIXERLESS_PANICKING_MODULE";
+
 /// The name by which a configuration loads that library.
 pub const NATIVE_MODULE: &str = "mixerless";
 

@@ -73,7 +73,10 @@ impl SidecarBuilder {
         let mut discovered: Vec<&'static str> = Vec::new();
         let mut options = self.options.clone();
         if self.module.host == ModuleHost::Native {
-            options.modules = Some(install::native_module_directory()?);
+            options.modules = Some(match options.panics_in {
+                Some(_) => install::panicking_module_directory()?,
+                None => install::native_module_directory()?,
+            });
         }
         for listener in listeners
             .iter()

@@ -65,14 +65,27 @@ pub fn build_all(toolchain: &Toolchain, verbosity: Verbosity) -> Result<[Module;
 
 /// Builds the library for this machine's Envoy into `target/dist/libmixerless.so`.
 pub fn build_native(verbosity: Verbosity) -> Result<Module> {
+    build_library(verbosity, &[], paths::native_module())
+}
+
+/// The same for a test: a library that panics where it is told to.
+pub fn build_panicking(verbosity: Verbosity) -> Result<Module> {
+    let library = paths::native_module();
+    let features = ["--features", "panic-on-purpose"];
+    let name = library.file_name().unwrap_or_default();
+    let library = library.with_file_name("panicking").join(name);
+    build_library(verbosity, &features, library)
+}
+
+fn build_library(verbosity: Verbosity, features: &[&str], library: PathBuf) -> Result<Module> {
     let mut cargo = cargo("build");
     cargo.args(["--package", "filter-native", "--profile", "native"]);
+    cargo.args(features);
     if verbosity == Verbosity::Quiet {
         cargo.arg("--quiet");
     }
     show(&mut cargo)?;
     let built = paths::root().join("target/native/libmixerless_native.so");
-    let library = paths::native_module();
     let part = library.with_extension("part");
     fs::create_dir_all(library.with_file_name(""))
         .and_then(|()| fs::copy(&built, &part))

@@ -83,6 +83,7 @@ fn core_without_std() -> Result<()> {
 }
 
 fn build_module() -> Result<()> {
+    module::build_panicking(Verbosity::Quiet)?;
     let built = module::build_all(&Toolchain::ensure_silently()?, Verbosity::Normal)?;
     built.iter().for_each(module::Module::print);
     Ok(())

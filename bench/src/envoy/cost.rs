@@ -12,7 +12,9 @@ use tempfile::TempDir;
 use super::load::RequestVariety;
 use super::steady;
 use super::testbed::{Costs, Effort, Testbed, TestbedSetup};
-use super::variant::{COMBINED, NATIVE, NATIVE_WITH_PEER, OtherModule, Variant};
+use super::variant::{
+    COMBINED, DYNAMIC, DYNAMIC_STATS, NATIVE, NATIVE_WITH_PEER, OtherModule, Variant,
+};
 use crate::report::{Report, median, plot, progress, range};
 use crate::scenarios::{EVERY_OPTION, INBOUND, OUTBOUND};
 
@@ -55,7 +57,7 @@ pub async fn run(
 }
 
 /// The rows of the table of costs; other modules follow.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 10] = [
     NATIVE,
     NATIVE_WITH_PEER,
     NOTHING,
@@ -64,6 +66,8 @@ const NAMES: [&str; 8] = [
     COMBINED,
     TWO_FILTERS,
     EVERY_OPTION_ON,
+    DYNAMIC_STATS,
+    DYNAMIC,
 ];
 
 fn report_costs(
@@ -209,6 +213,9 @@ fn variants(
         Variant::our_logger(LOGGER, configuration)?.learning_from_exchange()?,
         Variant::combined(configuration)?,
         Variant::ours(TWO_FILTERS, &["metadata_exchange", "stats"], configuration)?,
+        Variant::bare_behind_dynamic_exchange(),
+        Variant::dynamic_stats(configuration),
+        Variant::dynamic(configuration),
         Variant {
             added_labels: &ADDED_LABELS,
             ..Variant::ours(EVERY_OPTION_ON, &[""], &every_option)?

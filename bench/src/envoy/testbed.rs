@@ -11,6 +11,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use harness::install::native_module_directory;
 use harness::{Envoy, Page};
 
 use self::setup::{UPSTREAM, listener_name, options, upstream};
@@ -61,7 +62,11 @@ impl Testbed {
         let upstream = Envoy::start(&upstream(), &options()).await?;
         let upstream_address = upstream.listener(UPSTREAM).await?;
         let bootstrap = setup.bootstrap(variants, upstream_address);
-        let envoy = Envoy::start(&bootstrap, &options()).await?;
+        let mut options = options();
+        if variants.iter().any(|variant| variant.metrics_of.is_some()) {
+            options.modules = Some(native_module_directory()?);
+        }
+        let envoy = Envoy::start(&bootstrap, &options).await?;
         let mut listeners = Vec::new();
         for nth in 0..variants.len() {
             let address = envoy.listener(&listener_name(nth)).await?;

@@ -3,6 +3,8 @@
 //!
 //! Not here: the chain around it, and how its cost is measured.
 
+mod dynamic;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,7 @@ use stats_core::labels::LABELS;
 use stats_core::labels::metrics::HttpMetric;
 
 use super::probe::{Probe, ProbeCall};
+pub use dynamic::{DYNAMIC, DYNAMIC_STATS};
 
 /// Something that a listener's chain can have copies of.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct Variant {
     pub counter: Option<&'static str>,
     /// Labels beside the usual ones, each of which needs a rule.
     pub added_labels: &'static [&'static str],
+    /// For filters of the library: the configuration of the cluster that holds their metrics.
+    pub metrics_of: Option<String>,
 }
 
 /// The chain without any copies.
@@ -64,6 +69,7 @@ impl Variant {
             without: None,
             counter: None,
             added_labels: &[],
+            metrics_of: None,
         }
     }
 

@@ -108,15 +108,13 @@ callbacks! {
     ) -> bool;
     fn http_get_metadata_bool(*mut c_void, u32, ModuleBuffer, ModuleBuffer, *mut bool) -> bool;
     fn http_set_filter_state_bytes(*mut c_void, ModuleBuffer, ModuleBuffer) -> bool;
+    fn http_get_filter_state_bytes(*mut c_void, ModuleBuffer, *mut EnvoyBuffer) -> bool;
     fn http_get_filter_state_typed(*mut c_void, ModuleBuffer, *mut EnvoyBuffer) -> bool;
     fn http_filter_get_attribute_string(*mut c_void, u32, *mut EnvoyBuffer) -> bool;
     fn http_filter_get_attribute_int(*mut c_void, u32, *mut u64) -> bool;
     fn http_get_timing_info(*mut c_void, *mut Timing);
 
     fn cluster_pre_init_complete(*mut c_void);
-    fn cluster_worker_timer_new(*mut c_void) -> *mut c_void;
-    fn cluster_worker_timer_enable(*mut c_void, u64);
-    fn cluster_worker_timer_delete(*mut c_void);
     fn cluster_config_define_counter(
         *mut c_void, ModuleBuffer, *const ModuleBuffer, usize, *mut usize
     ) -> u32;

@@ -1,8 +1,7 @@
-//! Metrics that a cluster of Envoy's holds, and the cluster's timers.
+//! Metrics that a cluster of Envoy's holds.
 
 use std::ffi::c_void;
 use std::ptr;
-use std::time::Duration;
 
 use stats_core::host::MetricKind;
 
@@ -24,12 +23,6 @@ unsafe impl Sync for MetricScope {}
 /// A series that Envoy holds, in the [`MetricScope`] that it was found in, and no longer than that.
 #[derive(Clone, Copy)]
 pub struct SeriesHandle(*mut c_void);
-
-/// A timer of a worker, which enters the module on that worker.
-pub struct WorkerTimer {
-    callbacks: &'static Callbacks,
-    timer: *mut c_void,
-}
 
 impl MetricScope {
     /// The metrics of a cluster.
@@ -128,32 +121,5 @@ impl MetricScope {
         };
         // SAFETY: as above.
         unsafe { change(gauge.0, by.unsigned_abs()) };
-    }
-}
-
-impl WorkerTimer {
-    /// A timer of this thread; `None` on the main thread, which has none.
-    ///
-    /// # Safety
-    /// The balancer must be one that Envoy is making on this thread, and must outlive the timer.
-    pub unsafe fn new(envoy: EnvoyApi, balancer: *mut c_void) -> Option<Self> {
-        let callbacks = envoy.callbacks;
-        // SAFETY: the caller's promise.
-        let timer = unsafe { (callbacks.cluster_worker_timer_new)(balancer) };
-        (!timer.is_null()).then(|| Self { callbacks, timer })
-    }
-
-    /// Lets the timer fire once, after so long.
-    pub fn fire_after(&self, period: Duration) {
-        let milliseconds = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        // SAFETY: the timer is there until it is dropped.
-        unsafe { (self.callbacks.cluster_worker_timer_enable)(self.timer, milliseconds) };
-    }
-}
-
-impl Drop for WorkerTimer {
-    fn drop(&mut self) {
-        // SAFETY: nothing else holds the timer.
-        unsafe { (self.callbacks.cluster_worker_timer_delete)(self.timer) };
     }
 }

@@ -166,12 +166,23 @@ impl Stream {
         found && is_true
     }
 
-    /// A filter state object, serialized.
+    /// A filter state object of any kind, serialized.
     pub fn filter_state(&self, key: &str) -> Option<&[u8]> {
         self.bytes(|filter, value| {
             // SAFETY: the key is valid for the call, and the value is a local.
             unsafe {
                 (self.callbacks.http_get_filter_state_typed)(filter, buffer(key.as_bytes()), value)
+            }
+        })
+    }
+
+    /// A filter state object of bytes, as it is.
+    #[inline]
+    pub fn filter_state_bytes(&self, key: &str) -> Option<&[u8]> {
+        self.bytes(|filter, value| {
+            // SAFETY: the key is valid for the call, and the value is a local.
+            unsafe {
+                (self.callbacks.http_get_filter_state_bytes)(filter, buffer(key.as_bytes()), value)
             }
         })
     }

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use crate::abi::metrics::{MetricScope, WorkerTimer};
+use crate::abi::metrics::MetricScope;
 use crate::abi::{EnvoyApi, EnvoyBuffer, bytes};
 use crate::guard;
 use crate::store::MetricStore;
@@ -13,12 +13,6 @@ use crate::worker::Worker;
 
 /// A metrics cluster and its configuration, as Envoy holds them; `None` for one that cannot be used.
 type HeldStore = Option<Arc<MetricStore>>;
-
-/// The metrics cluster on one worker.
-struct HeldBalancer {
-    store: Arc<MetricStore>,
-    timer: Option<WorkerTimer>,
-}
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_cluster_config_new(
@@ -62,12 +56,11 @@ extern "C" fn envoy_dynamic_module_on_cluster_new(
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_cluster_init(envoy: *mut c_void, _cluster: *mut c_void) {
-    guard::run("cluster_init", || {
-        if let Ok(api) = EnvoyApi::find() {
-            // SAFETY: the cluster that Envoy initializes.
-            unsafe { api.cluster_is_ready(envoy) };
-        }
-    });
+    // Not guarded, for there is nothing of ours in it; and Envoy does not start without.
+    if let Ok(api) = EnvoyApi::find() {
+        // SAFETY: the cluster that Envoy initializes.
+        unsafe { api.cluster_is_ready(envoy) };
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -81,53 +74,31 @@ extern "C" fn envoy_dynamic_module_on_cluster_destroy(cluster: *mut HeldStore) {
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_cluster_lb_new(
     cluster: *const HeldStore,
-    balancer: *mut c_void,
-) -> *mut Option<HeldBalancer> {
+    _balancer: *mut c_void,
+) -> *const HeldStore {
+    // SAFETY: made by `cluster_new`; a balancer keeps its cluster.
+    let store = unsafe { cluster.as_ref() }.cloned().flatten();
     let held = guard::run("cluster_lb_new", || {
-        // SAFETY: made by `cluster_new`; a balancer keeps its cluster.
-        let store = unsafe { cluster.as_ref() }?.as_ref()?;
-        Worker::enter(|worker| worker.open_store(Arc::clone(store)));
-        // SAFETY: the balancer that is being made, on its own thread; it is gone after `lb_destroy`.
-        let timer = unsafe { WorkerTimer::new(EnvoyApi::find().ok()?, balancer) };
-        let held = HeldBalancer {
-            store: Arc::clone(store),
-            timer,
-        };
-        held.schedule();
-        Some(held)
+        let store = store?;
+        Worker::enter(|worker| worker.open_store(Arc::clone(&store)));
+        Some(store)
     });
     Box::into_raw(Box::new(held.flatten()))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_cluster_lb_destroy(balancer: *mut Option<HeldBalancer>) {
-    guard::run("cluster_lb_destroy", || {
-        // SAFETY: made by `lb_new`, and given back by Envoy once.
-        if let Some(held) = *unsafe { Box::from_raw(balancer) } {
-            Worker::enter(|worker| worker.close_store(held.store.id));
-        }
+extern "C" fn envoy_dynamic_module_on_cluster_lb_destroy(balancer: *mut HeldStore) {
+    // SAFETY: made by `lb_new`, and given back by Envoy once.
+    let held = unsafe { Box::from_raw(balancer) };
+    let Some(store) = *held else {
+        return;
+    };
+    let closed = guard::run("cluster_lb_destroy", || {
+        Worker::enter(|worker| worker.close_store(store.id))
     });
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_cluster_worker_timer_fired(
-    _envoy: *mut c_void,
-    balancer: *mut Option<HeldBalancer>,
-) {
-    guard::run("cluster_worker_timer_fired", || {
-        // SAFETY: made by `lb_new`, and there until `lb_destroy`.
-        if let Some(held) = unsafe { balancer.as_ref() }.and_then(Option::as_ref) {
-            held.schedule();
-        }
-    });
-}
-
-impl HeldBalancer {
-    /// Does what comes with time on this worker, and has the timer fire when there is more to do.
-    fn schedule(&self) {
-        if let (Some(timer), Some(period)) = (&self.timer, Worker::enter(Worker::tick)) {
-            timer.fire_after(period);
-        }
+    if closed.is_none() {
+        // The series of this store must not be touched again, and something may still have them.
+        guard::give_up();
     }
 }
 

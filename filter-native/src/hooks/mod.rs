@@ -156,19 +156,19 @@ extern "C" fn envoy_dynamic_module_on_http_filter_destroy(open: *mut OpenStream)
     if open.addr() == NOTHING {
         return;
     }
-    guard::run("http_filter_destroy", || {
-        // SAFETY: made by `filter_new`, and given back by Envoy once.
-        let mut open = unsafe { Box::from_raw(open) };
-        if let Ok(envoy) = EnvoyApi::find() {
-            open.with(
-                "http_filter_destroy",
-                Stream::none(envoy),
-                |plugin, host, request| {
-                    plugin.on_done(host, request);
-                },
-            );
-        }
-        Worker::enter(|worker| worker.end(open));
+    // SAFETY: made by `filter_new`, and given back by Envoy once.
+    let mut open = unsafe { Box::from_raw(open) };
+    if let Ok(envoy) = EnvoyApi::find() {
+        open.with(
+            "http_filter_destroy",
+            Stream::none(envoy),
+            |plugin, host, request| {
+                plugin.on_done(host, request);
+            },
+        );
+    }
+    guard::run("http_filter_end", || {
+        Worker::enter(|worker| worker.end(open))
     });
 }
 

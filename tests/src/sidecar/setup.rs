@@ -271,6 +271,13 @@ impl SidecarBuilder {
         self
     }
 
+    /// Loads the native module that is built for a test, which panics in that hook.
+    pub fn panics_in(mut self, hook: &'static str) -> Self {
+        self.module.host = ModuleHost::Native;
+        self.options.panics_in = Some(hook);
+        self
+    }
+
     pub(crate) fn upstream_or(mut self, upstream: Upstream) -> Self {
         self.cluster.upstream.get_or_insert(upstream);
         self

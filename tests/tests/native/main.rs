@@ -13,3 +13,4 @@
 
 mod abi;
 mod pair;
+mod panics;

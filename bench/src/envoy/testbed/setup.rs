@@ -1,11 +1,12 @@
 //! What a testbed is like, and the bootstraps of its Envoys that follow from it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use harness::envoy::EnvoyOptions;
 use harness::envoy_config::{
-    cluster, http_connection_manager, istio_metadata, lb_endpoint, router, socket_address,
-    stats_config,
+    cluster, http_connection_manager, istio_metadata, lb_endpoint, metrics_cluster, router,
+    socket_address, stats_config,
 };
 use harness::{ProxyNode, SidecarDirection};
 use serde_json::{Value, json};
@@ -73,13 +74,22 @@ impl TestbedSetup {
             SidecarDirection::Outbound => ProxyNode::new("shop", "cart"),
         };
         let listener = |(nth, variant)| listener(self, nth, variant);
+        let mut clusters = vec![cluster];
+        let metrics_of: BTreeSet<&str> = variants
+            .iter()
+            .filter_map(|variant| variant.metrics_of.as_deref())
+            .collect();
+        if !metrics_of.is_empty() {
+            let list: Vec<&str> = metrics_of.into_iter().collect();
+            clusters.push(metrics_cluster(&format!("[{}]", list.join(","))));
+        }
         let mut bootstrap = json!({
             "node": node.to_json(),
             // Merging histograms is no part of a request, and would fall on some bursts only.
             "stats_flush_interval": "299s",
             "static_resources": {
                 "listeners": variants.iter().enumerate().map(listener).collect::<Vec<_>>(),
-                "clusters": [cluster],
+                "clusters": clusters,
             },
         });
         if self.label_rules {
