@@ -5,11 +5,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use stats_core::http::Plugin;
 use stats_core::http::request::Request;
 
+use crate::abi::clock;
 use crate::abi::stream::Stream;
 use crate::filter::FilterConfig;
 use crate::host::EnvoyHost;
@@ -45,7 +46,7 @@ pub struct WorkerPlugin {
 struct LoadedPlugin {
     plugin: Plugin,
     series: SeriesTable,
-    next_tick: Instant,
+    next_tick: Duration,
     /// How often it was time to report what grows.
     reports: u32,
 }
@@ -114,7 +115,7 @@ impl Worker {
             }
         };
         let loaded = LoadedPlugin {
-            next_tick: Instant::now() + plugin.tick(),
+            next_tick: clock::coarse() + plugin.tick(),
             plugin,
             series,
             reports: 0,
@@ -157,7 +158,7 @@ impl WorkerPlugin {
     #[inline]
     fn tick(&self) -> Option<u32> {
         let mut loaded = self.loaded.try_borrow_mut().ok()?;
-        let now = Instant::now();
+        let now = clock::coarse();
         if loaded.next_tick <= now {
             let reports = loaded.plugin.on_tick();
             loaded.reports = loaded.reports.wrapping_add(u32::from(reports));

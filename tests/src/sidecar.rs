@@ -92,6 +92,12 @@ impl SidecarBuilder {
             }
         }
 
+        if self.module.metrics_discovered {
+            let cluster = bootstrap::discovered_metrics_cluster(&self.module.plugin_config);
+            options
+                .files
+                .push((bootstrap::METRICS_FILE.to_owned(), cluster));
+        }
         let envoy = Envoy::start(&bootstrap::sidecar(&self, &listeners)?, &options).await?;
         let traffic = envoy.listener(bootstrap::TRAFFIC).await?;
         let metrics = envoy.listener(bootstrap::METRICS).await?;
@@ -158,6 +164,16 @@ impl Sidecar {
                 .replace_file(&bootstrap::discovered_file(root_id), &filter)?;
         }
         Ok(())
+    }
+
+    /// Changes the cluster that [`SidecarBuilder::discovered_metrics_cluster`] put into a file. Envoy applies
+    /// the new one some time later.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn replace_metrics_cluster(&self, configurations: impl Display) -> Result<()> {
+        let cluster = bootstrap::discovered_metrics_cluster(&configurations.to_string());
+        self.envoy.replace_file(bootstrap::METRICS_FILE, &cluster)
     }
 
     /// The lines of the access log; Envoy writes them with a delay.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::load::RequestVariety;
 use super::testbed::{Testbed, TestbedSetup};
-use super::variant::Variant;
+use super::variant::{DYNAMIC, Variant};
 use crate::report::{Report, progress};
 
 const LABEL_SETS: u32 = 10_000;
@@ -25,18 +25,23 @@ const CONFIGURATION: &str =
 pub async fn run(report: &mut Report) -> Result<()> {
     progress("memory: takes a minute or two, for each label set costs milliseconds");
     // Both at once, because no time is measured.
-    let (native, combined) = tokio::try_join!(
+    let (native, combined, dynamic) = tokio::try_join!(
         label_set(Variant::native(SidecarDirection::Inbound)),
         label_set(Variant::combined(CONFIGURATION)?),
+        label_set(Variant::dynamic(CONFIGURATION)),
     )?;
 
     report.heading("Memory");
     report.text(
         "Bytes that Envoy's own allocator holds (`/memory`) per label set of 4 metrics, after 10,000 of \
-         them, with one worker. V8's memory, and so the module's, is not in that number: see \
+         them, with one worker. V8's memory, and so the module's, is not in that number, nor is what the dynamic module has of its own: see \
          `cargo bench -p bench --bench module`.",
     );
-    let rows = [("native stats logger", native), ("combined", combined)];
+    let rows = [
+        ("native stats logger", native),
+        ("combined", combined),
+        (DYNAMIC, dynamic),
+    ];
     let rows = rows.map(|(name, bytes)| vec![name.to_owned(), format!("{bytes:.0}")]);
     report.table(&["", "bytes per label set"], &rows);
     Ok(())

@@ -4,6 +4,7 @@
 //! [`store`](crate::store).
 
 mod callbacks;
+pub mod clock;
 pub mod metrics;
 pub mod stream;
 

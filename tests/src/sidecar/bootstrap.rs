@@ -34,7 +34,8 @@ pub(super) fn sidecar(sidecar: &SidecarBuilder, traffic: &[TrafficListener]) -> 
         listeners.push(traffic_listener(listener)?);
         clusters.push(traffic_cluster(listener));
     }
-    if sidecar.module.host == ModuleHost::Native {
+    let native = sidecar.module.host == ModuleHost::Native;
+    if native && !sidecar.module.metrics_discovered {
         clusters.push(metrics_cluster(&configurations(traffic)));
     }
     let mut bootstrap = json!({
@@ -48,7 +49,23 @@ pub(super) fn sidecar(sidecar: &SidecarBuilder, traffic: &[TrafficListener]) -> 
         ModuleHost::Wasm => ("stats_config", stats_config(&sidecar.module.labels)),
     };
     bootstrap[part] = content;
+    if native && sidecar.module.metrics_discovered {
+        bootstrap["dynamic_resources"] = json!({ "cds_config": {
+            "resource_api_version": "V3",
+            "path_config_source": { "path": format!("./{METRICS_FILE}") },
+        } });
+    }
     Ok(bootstrap)
+}
+
+/// The file with the cluster of a native module's metrics, where Envoy discovers it.
+pub const METRICS_FILE: &str = "metrics_cluster.json";
+
+/// The content of that file.
+pub fn discovered_metrics_cluster(configurations: &str) -> Value {
+    let mut cluster = metrics_cluster(configurations);
+    cluster["@type"] = "type.googleapis.com/envoy.config.cluster.v3.Cluster".into();
+    json!({ "version_info": "0", "resources": [cluster] })
 }
 
 /// The configurations of all filters of ours: one alone as it is, different ones as a list.

@@ -35,6 +35,7 @@ pub(super) struct ModuleSetup {
     pub(super) roles: Roles,
     pub(super) plugin_config: String,
     pub(super) discovered: bool,
+    pub(super) metrics_discovered: bool,
     pub(super) labels: Vec<String>,
 }
 
@@ -183,6 +184,13 @@ impl SidecarBuilder {
         self
     }
 
+    /// Has the cluster of a native module's metrics in a file that Envoy watches, so that
+    /// [`Sidecar::replace_metrics_cluster`] can change it.
+    pub fn discovered_metrics_cluster(mut self) -> Self {
+        self.module.metrics_discovered = true;
+        self
+    }
+
     /// Labels that the module's configuration adds, each of which needs a rule: Istio's `extraStatTags`.
     pub fn labels(mut self, labels: &[&str]) -> Self {
         self.module
@@ -309,6 +317,7 @@ impl SidecarBuilder {
                 roles: Roles::Combined,
                 plugin_config: String::new(),
                 discovered: false,
+                metrics_discovered: false,
                 labels: Vec::new(),
             },
             http: HttpSetup {

@@ -14,3 +14,4 @@
 mod abi;
 mod pair;
 mod panics;
+mod updates;
