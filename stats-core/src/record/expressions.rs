@@ -96,7 +96,7 @@ impl UserExpressions {
     pub fn warn_of_the_rest(&self) {
         let more = self.refused.saturating_sub(MAX_REFUSED_LINES);
         if more > 0 {
-            log::warn!("{more} more expressions are left out");
+            log::warn!("{more} more expressions do not parse");
         }
     }
 
