@@ -154,6 +154,10 @@ impl Metrics for EnvoyHost<'_> {
         Some(self.series.series(family, values))
     }
 
+    fn admit(&mut self, family: FamilyId, values: &[&str], limit: usize) -> bool {
+        self.series.admit(family, values, limit)
+    }
+
     #[inline]
     fn add(&mut self, counter: SeriesId, by: u64) {
         self.series.add(counter, by);

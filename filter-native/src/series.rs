@@ -110,6 +110,14 @@ impl SeriesTable {
         FamilyId(at as u32)
     }
 
+    /// Whether the store takes one more label set; it is asked where there is one.
+    pub fn admit(&self, family: FamilyId, values: &[&str], limit: usize) -> bool {
+        let (Some(store), Some(known)) = (&self.store, self.families.get(family.0 as usize)) else {
+            return true;
+        };
+        store.admit(&known.family, values, limit)
+    }
+
     /// A series of a family.
     pub fn series(&mut self, family: FamilyId, values: &[&str]) -> SeriesId {
         let last = self.series.last().map(|last| &last.values);

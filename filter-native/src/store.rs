@@ -5,7 +5,9 @@
 //! configuration as they. An update of the cluster is a new configuration with series of its own, and the
 //! old ones are gone with the old one.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use stats_core::config::{Config, ConfigError};
 use stats_core::host::MetricKind;
@@ -13,6 +15,7 @@ use stats_core::http::families::{PlannedFamily, families};
 
 use crate::abi::metrics::{MetricScope, SeriesHandle};
 use crate::cel::NoCel;
+use crate::proxy;
 
 /// The metrics of one configuration of the cluster.
 pub struct MetricStore {
@@ -22,6 +25,8 @@ pub struct MetricStore {
     pub scope: MetricScope,
     /// Each with its number in the scope.
     defined: Vec<(PlannedFamily, usize)>,
+    /// The hashes of the label sets that it has, whichever worker or filter made them.
+    label_sets: Mutex<HashSet<u64>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -52,6 +57,7 @@ impl MetricStore {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             scope,
             defined,
+            label_sets: Mutex::default(),
         })
     }
 
@@ -59,6 +65,17 @@ impl MetricStore {
     pub fn metric(&self, family: &PlannedFamily) -> Option<usize> {
         let found = self.defined.iter().find(|(known, _)| known == family)?;
         Some(found.1)
+    }
+
+    /// Whether the label set of these values is one of at most `limit`: it was counted before, or is now.
+    /// The lock is for new label sets alone.
+    pub fn admit(&self, family: &PlannedFamily, values: &[&str], limit: usize) -> bool {
+        let hash = proxy::this().local.seed.hash((&family.name, values));
+        let mut label_sets = self
+            .label_sets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        label_sets.contains(&hash) || (label_sets.len() < limit && label_sets.insert(hash))
     }
 
     /// A series of a metric.
