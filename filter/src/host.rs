@@ -1,7 +1,5 @@
 //! The core's host traits on a proxy: what each of its questions is in the words of the ABI.
 
-use std::cell::Cell;
-
 use stats_core::host::{
     Chunks, ClusterFacts, ConnectionFacts, Connections, End, ExchangeBytes, ExpressionId,
     Expressions, FamilyId, HeaderMap, Headers, ListenerDirection, MessageCounts, MetricKind,
@@ -11,11 +9,11 @@ use stats_core::http::EARLY_TICK;
 use stats_core::labels::stat_name;
 use stats_core::peer::principals::Principals;
 use stats_core::peer::workload::{FilterStateValues, Workload};
-use stats_core::record::definition_budget::DefinitionBudget;
 
 use crate::abi::{BufferType, MapType, MetricType, ProxyWasm};
 use crate::admission;
 use crate::attributes as name;
+use crate::budget;
 use crate::facts::connections::{self, ConnectionQuery};
 use crate::facts::{self, Attributes, FactQueries};
 use crate::{pairs, values};
@@ -28,18 +26,6 @@ pub struct PluginState {
     queries: FactQueries,
     connections: ConnectionQuery,
     families: Vec<StatFamily>,
-}
-
-thread_local! {
-    /// The worker's time for definitions, of all plugins of the VM.
-    static BUDGET: Cell<DefinitionBudget> = const { Cell::new(DefinitionBudget::new()) };
-}
-
-fn with_budget<T>(change: impl FnOnce(&mut DefinitionBudget) -> T) -> T {
-    let mut budget = BUDGET.get();
-    let result = change(&mut budget);
-    BUDGET.set(budget);
-    result
 }
 
 /// A metric and its labels: a stat name without values.
@@ -255,13 +241,13 @@ impl Metrics for Host<'_> {
         let began_at = self.proxy.now();
         let metric = self.proxy.define_metric(kind, &stat_name);
         let took = self.proxy.now().saturating_sub(began_at);
-        with_budget(|budget| budget.spend(took));
+        budget::change(|budget| budget.spend(took));
         metric.map(SeriesId)
     }
 
     fn has_time(&mut self, percent: u8) -> bool {
         let now = self.proxy.now();
-        with_budget(|budget| budget.has_time(now, percent))
+        budget::change(|budget| budget.has_time(now, percent))
     }
 
     fn make_soon(&mut self) {

@@ -11,6 +11,7 @@
 mod abi;
 mod admission;
 mod attributes;
+mod budget;
 mod connections;
 mod data;
 mod facts;

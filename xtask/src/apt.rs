@@ -29,7 +29,7 @@ const REGISTRY: Tool = Tool {
 
 /// The servers and tools of the tests of `envoyfilter-manifests`, and the databases that are run through a
 /// pair of sidecars.
-pub const TESTED_WITH: [Tool; 6] = [
+pub const TESTED_WITH: [Tool; 7] = [
     Tool {
         name: "PostgreSQL",
         packages: &["postgresql", "postgresql-client"],

@@ -45,6 +45,37 @@ struct Flood {
     allocated: [f64; 2],
 }
 
+impl Flood {
+    /// A row of the table; the honest client's times are compared with those of another flood.
+    fn row(&self, base: &Self) -> Vec<String> {
+        let time = |percentile| {
+            let ratio = self.time(percentile) / base.time(percentile);
+            let missed = if ratio > GOAL { ", missed" } else { "" };
+            format!("{:.2} ({ratio:.2}{missed})", self.time(percentile))
+        };
+        let making = self.making.map_or_else(
+            || "-".to_owned(),
+            |(share, took)| format!("{:.1} % for {:.0} s", share * 100.0, took.as_secs_f64()),
+        );
+        let allocated = self.allocated.map(|bytes| format!("{:.1}", bytes / 1e6));
+        vec![
+            self.name.to_owned(),
+            time(50.0),
+            time(99.0),
+            format!("{:.1}", self.took.as_secs_f64()),
+            format!("{:.0}", self.cpu.as_secs_f64() * 1e6 / f64::from(REQUESTS)),
+            format!("{:.0}", self.pending),
+            making,
+            allocated.join(", "),
+        ]
+    }
+
+    /// The honest client's time, in milliseconds.
+    fn time(&self, percentile: f64) -> f64 {
+        Duration::from_nanos(self.times.value_at_percentile(percentile)).as_secs_f64() * 1e3
+    }
+}
+
 /// Measures and reports.
 ///
 /// # Errors
@@ -74,33 +105,7 @@ pub async fn run(report: &mut Report) -> Result<()> {
         PAUSE.as_millis()
     ));
     let [base, ..] = &floods;
-    let of = |flood: &Flood, percentile| {
-        Duration::from_nanos(flood.times.value_at_percentile(percentile)).as_secs_f64() * 1e3
-    };
-    let time = |flood: &Flood, percentile| {
-        let ratio = of(flood, percentile) / of(base, percentile);
-        let missed = if ratio > GOAL { ", missed" } else { "" };
-        format!("{:.2} ({ratio:.2}{missed})", of(flood, percentile))
-    };
-    let rows = floods.iter().map(|flood| {
-        let making = flood.making.map_or_else(
-            || "-".to_owned(),
-            |(share, took)| format!("{:.1} % for {:.0} s", share * 100.0, took.as_secs_f64()),
-        );
-        vec![
-            flood.name.to_owned(),
-            time(flood, 50.0),
-            time(flood, 99.0),
-            format!("{:.1}", flood.took.as_secs_f64()),
-            format!("{:.0}", flood.cpu.as_secs_f64() * 1e6 / f64::from(REQUESTS)),
-            format!("{:.0}", flood.pending),
-            making,
-            flood
-                .allocated
-                .map(|bytes| format!("{:.1}", bytes / 1e6))
-                .join(", "),
-        ]
-    });
+    let rows = floods.iter().map(|flood| flood.row(base));
     let header = [
         "flood",
         "p50",
@@ -135,42 +140,19 @@ async fn flood(name: &'static str, round: impl Fn(u32) -> RequestVariety) -> Res
     let (began, cpu_before) = (Instant::now(), cpu_time(pid)?);
     let first = round(0);
     let mut times = Histogram::new(3)?;
-    {
-        let burst = flooding.burst(&first, REQUESTS);
-        let watch = async {
-            loop {
-                tokio::time::sleep(PAUSE).await;
-                let due = Instant::now();
-                honest.burst(&honestly, 1).await?;
-                times.record(u64::try_from(due.elapsed().as_nanos())?)?;
-            }
-        };
-        tokio::select! {
-            flooded = burst => flooded?,
-            failed = watch => {
-                let failed: Result<()> = failed;
-                failed?;
-            }
-        }
+    tokio::select! {
+        flooded = flooding.burst(&first, REQUESTS) => flooded?,
+        failed = watch(&mut honest, &honestly, &mut times) => failed?,
     }
     let sent = honest.sent();
     let (took, cpu) = (began.elapsed(), cpu_time(pid)?.saturating_sub(cpu_before));
     let waiting = pending(&testbed).await?;
     let making = made(&testbed, waiting).await?;
-    let counted = |sent: u32, counted: f64| {
-        // A request of the honest client may have been on its way when the flood ended.
-        let expected = f64::from(sent - 1)..=f64::from(sent);
-        ensure!(
-            expected.contains(&counted),
-            "{counted} of {sent} requests are counted"
-        );
-        Ok(())
-    };
-    counted(sent + REQUESTS, total(&testbed).await?)?;
+    check(&testbed, sent + REQUESTS).await?;
     let before = allocated(&testbed).await?;
     flooding.burst(&round(1), REQUESTS).await?;
     made(&testbed, pending(&testbed).await?).await?;
-    counted(sent + 2 * REQUESTS, total(&testbed).await?)?;
+    check(&testbed, sent + 2 * REQUESTS).await?;
     Ok(Flood {
         name,
         times,
@@ -180,6 +162,32 @@ async fn flood(name: &'static str, round: impl Fn(u32) -> RequestVariety) -> Res
         making,
         allocated: [before, allocated(&testbed).await?],
     })
+}
+
+/// Sends the honest client's requests for ever.
+async fn watch(
+    honest: &mut Clients,
+    honestly: &RequestVariety,
+    times: &mut Histogram<u64>,
+) -> Result<()> {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let due = Instant::now();
+        honest.burst(honestly, 1).await?;
+        times.record(u64::try_from(due.elapsed().as_nanos())?)?;
+    }
+}
+
+/// Fails unless so many requests are counted.
+async fn check(testbed: &Testbed, sent: u32) -> Result<()> {
+    let counted = sum(testbed, "istio_requests_total").await?;
+    // A request of the honest client may have been on its way when the flood ended.
+    let expected = f64::from(sent - 1)..=f64::from(sent);
+    ensure!(
+        expected.contains(&counted),
+        "{counted} of {sent} requests are counted"
+    );
+    Ok(())
 }
 
 /// Waits until no label set waits for its series. The share of a processor that Envoy took for it, and how
@@ -204,10 +212,6 @@ async fn made(testbed: &Testbed, waiting: f64) -> Result<Option<(f64, Duration)>
 
 async fn pending(testbed: &Testbed) -> Result<f64> {
     sum(testbed, "istio_pending_label_sets").await
-}
-
-async fn total(testbed: &Testbed) -> Result<f64> {
-    sum(testbed, "istio_requests_total").await
 }
 
 async fn sum(testbed: &Testbed, metric: &str) -> Result<f64> {

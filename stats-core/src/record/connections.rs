@@ -2,8 +2,8 @@
 //! same as for requests.
 
 use super::Recorder;
+use super::context::Context;
 use super::facts::{Facts, SeriesKey};
-use super::group::Context;
 use super::plan::{PlannedMetric, PlannedValue};
 use super::tables::Tables;
 use crate::host::Metrics;

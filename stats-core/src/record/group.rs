@@ -6,30 +6,16 @@
 
 use core::mem;
 
+use super::context::{Context, Fixed};
 use super::facts::SeriesKey;
 use super::label_sets::{LabelSets, SetId};
-use super::layout::{LabelValues, SeriesLayouts, Texts};
+use super::layout::{LabelValues, SeriesLayouts};
 use super::overflow::OverflowKey;
 use super::pending::PendingSets;
-use super::plan::{Plan, PlannedMetric};
-use super::tables::Tables;
+use super::plan::PlannedMetric;
 use crate::host::{MetricKind, Metrics, SeriesId};
 use crate::intern::seed::Seed;
-use crate::labels::Reporter;
 use crate::labels::metrics::PENDING_LABELS;
-use crate::peer::workload::Workload;
-
-/// What all label sets of a recorder have in common.
-pub struct Fixed {
-    /// What is recorded.
-    pub plan: Plan,
-    /// Who reports.
-    pub reporter: Reporter,
-    /// This proxy's workload.
-    pub local: Workload,
-    /// The key of the hashes of values.
-    pub seed: Seed,
-}
 
 /// Metrics that are recorded together.
 pub struct MetricGroup {
@@ -41,59 +27,6 @@ pub struct MetricGroup {
     pending_gauge: Option<SeriesId>,
     /// Whether the limit was reached.
     exceeded: bool,
-}
-
-/// What a new label set is made from.
-pub struct Context<'a> {
-    /// What all of them have in common.
-    pub fixed: &'a Fixed,
-    /// The metrics of the group.
-    pub planned: &'a [PlannedMetric],
-    /// The contents of a key's numbers.
-    pub tables: &'a Tables,
-}
-
-impl<'a> Context<'a> {
-    /// Of what is recorded at the end.
-    pub fn at_end(fixed: &'a Fixed, tables: &'a Tables) -> Self {
-        let planned = &fixed.plan.at_end;
-        Self {
-            fixed,
-            planned,
-            tables,
-        }
-    }
-
-    /// Of messages.
-    pub fn messages(fixed: &'a Fixed, tables: &'a Tables) -> Self {
-        let planned = &fixed.plan.messages;
-        Self {
-            fixed,
-            planned,
-            tables,
-        }
-    }
-
-    /// The texts of a key; `None` where a table had no room for a part of it.
-    fn texts(&self, key: &SeriesKey) -> Option<Texts<'_>> {
-        let Fixed {
-            plan,
-            reporter,
-            local,
-            ..
-        } = self.fixed;
-        Texts::new(self.tables, *reporter, local, plan.expressions, key)
-    }
-
-    fn overflow_texts(&self, key: &OverflowKey) -> Texts<'_> {
-        let Fixed {
-            plan,
-            reporter,
-            local,
-            ..
-        } = self.fixed;
-        Texts::overflow(self.tables, *reporter, local, plan.expressions, key)
-    }
 }
 
 impl MetricGroup {
@@ -211,55 +144,20 @@ impl MetricGroup {
         key: SeriesKey,
         exceeded_before: bool,
     ) -> (SetId, bool) {
-        let Self {
-            layouts,
-            sets,
-            pending,
-            ..
-        } = self;
         let Context { fixed, planned, .. } = context;
         let beyond = OverflowKey::new(&key, context.tables);
+        let layouts = &mut self.layouts;
         let layout = layouts.get(host, &fixed.plan, planned, beyond.conditions);
         if layout.drops_all() {
-            sets.remember(key, SetId::DROPPED);
+            self.sets.remember(key, SetId::DROPPED);
             return (SetId::DROPPED, false);
         }
         // Past the limit, where nothing could be remembered of what the values are, a new request costs
         // no look at them.
-        if sets.may_learn()
-            && let Some(texts) = context.texts(&key)
+        if self.sets.may_learn()
+            && let Some(found) = self.find_or_add(host, context, key, beyond)
         {
-            let values = layout.values(&texts);
-            let values_hash = fixed.seed.hash(&values);
-            let same = sets.find_by_values(values_hash, |other| {
-                layouts.have_values(context, other, &values)
-            });
-            if let Some(set) = same {
-                sets.remember(key, set);
-                return (set, false);
-            }
-            if sets.has_room() {
-                // Who comes later must not be served before those that wait.
-                let has_time = pending.is_empty() && host.has_time(fixed.plan.new_series_percent);
-                if !has_time && !pending.has_room() {
-                    // Not remembered: once there is room again, it has series of its own.
-                    return self.overflow(host, context, beyond);
-                }
-                if !admits(host, &values, sets.limit()) {
-                    sets.close();
-                } else if has_time {
-                    let series = values.series(host);
-                    return (sets.add(key, values_hash, series), true);
-                } else {
-                    if pending.is_empty() {
-                        host.make_soon();
-                    }
-                    let set = sets.add_pending(key, values_hash);
-                    pending.push(set, key);
-                    self.add_pending(host, context, 1);
-                    return (set, true);
-                }
-            }
+            return found;
         }
         if !mem::replace(&mut self.exceeded, true) && !exceeded_before {
             log::warn!(
@@ -271,6 +169,49 @@ impl MetricGroup {
         let (set, is_new) = self.overflow(host, context, beyond);
         self.sets.remember(key, set);
         (set, is_new)
+    }
+
+    /// The label set with the values of a key, and whether it is new; `None` where the limit is reached.
+    fn find_or_add(
+        &mut self,
+        host: &mut dyn Metrics,
+        context: &Context<'_>,
+        key: SeriesKey,
+        beyond: OverflowKey,
+    ) -> Option<(SetId, bool)> {
+        let Self {
+            layouts,
+            sets,
+            pending,
+            ..
+        } = self;
+        let texts = context.texts(&key)?;
+        let values = layouts.known(beyond.conditions)?.values(&texts);
+        let values_hash = context.fixed.seed.hash(&values);
+        let same = sets.find_by_values(values_hash, |other| {
+            layouts.have_values(context, other, &values)
+        });
+        if let Some(set) = same {
+            sets.remember(key, set);
+            return Some((set, false));
+        }
+        let percent = context.fixed.plan.new_series_percent;
+        let set = match room(host, sets, pending, &values, percent) {
+            Room::Now => sets.add(key, values_hash, values.series(host)),
+            Room::Later => {
+                if pending.is_empty() {
+                    host.make_soon();
+                }
+                let set = sets.add_pending(key, values_hash);
+                pending.push(set, key);
+                self.add_pending(host, context, 1);
+                set
+            }
+            // Not remembered: once there is room again, it has series of its own.
+            Room::NotNow => return Some(self.overflow(host, context, beyond)),
+            Room::Never => return None,
+        };
+        Some((set, true))
     }
 
     /// The label set of what exceeds the limit, and whether it is new.
@@ -298,36 +239,37 @@ impl MetricGroup {
     }
 }
 
-impl SeriesLayouts {
-    /// The series of a key's label set for the metric at a position.
-    fn make_one(
-        &self,
-        host: &mut dyn Metrics,
-        context: &Context<'_>,
-        key: &SeriesKey,
-        metric: usize,
-    ) -> Option<SeriesId> {
-        let texts = context.texts(key)?;
-        let evaluated = context.tables.evaluated.get(key.evaluated)?;
-        let values = self.known(evaluated.conditions)?.values(&texts);
-        let (family, values) = values.0.get(metric)?.as_ref()?;
-        host.series(*family, values)
-    }
+/// Whether a new label set can have series.
+enum Room {
+    Now,
+    /// It waits for them.
+    Later,
+    /// Too many wait already.
+    NotNow,
+    /// The limit is reached.
+    Never,
+}
 
-    /// Whether the label set of another key has these values.
-    fn have_values(
-        &self,
-        context: &Context<'_>,
-        other: &SeriesKey,
-        values: &LabelValues<'_>,
-    ) -> bool {
-        let Some(texts) = context.texts(other) else {
-            return false;
-        };
-        let evaluated = context.tables.evaluated.get(other.evaluated);
-        let layout = evaluated.and_then(|evaluated| self.known(evaluated.conditions));
-        layout.is_some_and(|layout| layout.values(&texts) == *values)
+fn room(
+    host: &mut dyn Metrics,
+    sets: &mut LabelSets,
+    pending: &PendingSets,
+    values: &LabelValues<'_>,
+    percent: u8,
+) -> Room {
+    if !sets.has_room() {
+        return Room::Never;
     }
+    // Who comes later must not be served before those that wait.
+    let has_time = pending.is_empty() && host.has_time(percent);
+    if !has_time && !pending.has_room() {
+        return Room::NotNow;
+    }
+    if !admits(host, values, sets.limit()) {
+        sets.close();
+        return Room::Never;
+    }
+    if has_time { Room::Now } else { Room::Later }
 }
 
 /// Whether the host takes the label set, of which it is told the first series.

@@ -1,8 +1,8 @@
 //! Records messages of gRPC requests, which grow while a request is open.
 
 use super::Recorder;
+use super::context::Context;
 use super::facts::{Facts, SeriesKey};
-use super::group::Context;
 use super::label_sets::SetId;
 use super::plan::{PlannedMetric, PlannedValue};
 use super::tables::Tables;

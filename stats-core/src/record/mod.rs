@@ -4,6 +4,7 @@
 //! looks at a label. Behind the facts only this reaches the host: is there room, make this series, record.
 
 mod connections;
+mod context;
 pub mod definition_budget;
 pub mod evaluated;
 pub mod expressions;
@@ -29,9 +30,10 @@ use crate::labels::outcome::{Outcome, Protocol};
 use crate::labels::visible::Visible;
 use crate::peer::workload::Workload;
 pub use connections::ConnectionCounts;
+use context::{Context, Fixed};
 use expressions::UserExpressions;
 use facts::{Facts, SeriesKey};
-use group::{Context, Fixed, MetricGroup};
+use group::MetricGroup;
 use label_sets::SetId;
 use plan::{Plan, PlannedMetric, PlannedValue};
 use tables::Tables;

@@ -256,12 +256,12 @@ fn pending(fixture: &Fixture) -> Option<String> {
 #[test]
 fn without_time_a_label_set_waits_for_its_series_and_none_of_its_counts_is_lost() {
     let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
-    fixture.host.is_busy = true;
+    fixture.host.metrics.is_busy = true;
     for peer in ["a", "b", "a", "a"] {
         fixture.record(&named(peer), Reporter::Destination);
     }
     assert_eq!(fixture.requests(), [""; 0]);
-    assert!(fixture.host.is_called_soon);
+    assert!(fixture.host.metrics.is_called_soon);
     assert_eq!(pending(&fixture).as_deref(), Some("2"));
 
     // The most counted comes first, a series at a time.
@@ -275,7 +275,7 @@ fn without_time_a_label_set_waits_for_its_series_and_none_of_its_counts_is_lost(
         "{requests:?}"
     );
     // Whoever is new meanwhile is not served before those that wait.
-    fixture.host.is_busy = false;
+    fixture.host.metrics.is_busy = false;
     fixture.record(&named("c"), Reporter::Destination);
     assert_eq!(pending(&fixture).as_deref(), Some("2"));
     while fixture.make_pending() {}
@@ -288,7 +288,7 @@ fn without_time_a_label_set_waits_for_its_series_and_none_of_its_counts_is_lost(
 #[test]
 fn what_waits_at_the_end_is_counted_as_overflow() {
     let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
-    fixture.host.is_busy = true;
+    fixture.host.metrics.is_busy = true;
     for peer in ["a", "b", "a"] {
         fixture.record(&named(peer), Reporter::Destination);
     }
@@ -311,7 +311,7 @@ fn what_waits_at_the_end_is_counted_as_overflow() {
 #[test]
 fn more_values_than_are_kept_are_counted_as_overflow() {
     let mut fixture = Fixture::new(&MetricsConfig::default(), Reporter::Destination);
-    fixture.host.is_busy = true;
+    fixture.host.metrics.is_busy = true;
     let mut facts = fixture.facts(&named("a"), Reporter::Destination);
     for bytes in 0..2_000 {
         facts.measures.request_bytes = bytes;
@@ -335,7 +335,7 @@ fn more_label_sets_than_may_wait_are_counted_as_overflow_and_forgotten() {
         ..MetricsConfig::default()
     };
     let mut fixture = Fixture::new(&config, Reporter::Destination);
-    fixture.host.is_busy = true;
+    fixture.host.metrics.is_busy = true;
     let all = |fixture: &mut Fixture| {
         for peer in 0..1_500 {
             fixture.record(
@@ -359,11 +359,11 @@ proptest! {
         max_series in 0_usize..6,
         zero_initialize in any::<bool>(),
     ) {
-        let config = MetricsConfig { max_series, zero_initialize, ..MetricsConfig::default() };
+        let config = MetricsConfig { zero_initialize, max_series, ..MetricsConfig::default() };
         let run = |waits: bool| {
             let mut fixture = Fixture::new(&config, Reporter::Destination);
             for (peer, bytes, is_busy) in &steps {
-                fixture.host.is_busy = waits && *is_busy;
+                fixture.host.metrics.is_busy = waits && *is_busy;
                 let mut facts =
                     fixture.facts(&named(&peer.to_string()), Reporter::Destination);
                 facts.measures.request_bytes = *bytes;

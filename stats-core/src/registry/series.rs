@@ -18,13 +18,13 @@ use super::number::{Bits, SharedBits};
 pub(super) struct Store<M: Instrument> {
     pub settings: FamilySettings<M>,
     index: Index<Series<M>>,
-    list: Lock<List<M>>,
+    list: Lock<SeriesList<M>>,
 }
 
 /// The series in the order in which they are written. A new one comes in when the next page is
 /// written: whoever makes it does not wait for the list. Shared with expositions under way, which need
 /// no lock then.
-type List<M> = Joint<Vec<Joint<Listed<M>>>>;
+type SeriesList<M> = Joint<Vec<Joint<Listed<M>>>>;
 
 /// What a family was registered with.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl<M: Instrument> Store<M> {
     }
 
     /// All series, in the order of their labels.
-    pub fn sorted(&self) -> List<M> {
+    pub fn sorted(&self) -> SeriesList<M> {
         self.list.with(|list| {
             self.complete(list);
             list.clone()
@@ -181,7 +181,7 @@ impl<M: Instrument> Store<M> {
     }
 
     /// Puts the new series into the list.
-    fn complete(&self, list: &mut List<M>) {
+    fn complete(&self, list: &mut SeriesList<M>) {
         if list.len() == self.index.len() {
             return;
         }

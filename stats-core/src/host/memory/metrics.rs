@@ -15,6 +15,10 @@ use crate::registry::{ENVOY_BOUNDS, Metric, Registry};
 pub struct MemoryMetrics {
     /// Where samples go; without one, they are only counted as calls.
     pub registry: Option<Arc<Mutex<Registry>>>,
+    /// Whether there is no time for new series.
+    pub is_busy: bool,
+    /// Whether a call was asked for soon, since label sets wait for their series.
+    pub is_called_soon: bool,
     families: Vec<MemoryFamily>,
     series: Vec<Option<Metric>>,
     last: Option<usize>,

@@ -50,10 +50,6 @@ pub struct MemoryHost {
     pub metrics: MemoryMetrics,
     /// The time, in nanoseconds.
     pub time: Cell<u64>,
-    /// Whether there is no time for new series.
-    pub is_busy: bool,
-    /// Whether it was asked to call soon, since label sets wait for their series.
-    pub is_called_soon: bool,
     /// The calls that it was asked.
     pub calls: CallLog,
 }
@@ -106,8 +102,6 @@ impl MemoryHost {
             expressions: MemoryExpressions::default(),
             metrics,
             time: Cell::new(0),
-            is_busy: false,
-            is_called_soon: false,
             calls: CallLog::default(),
         }
     }
@@ -290,11 +284,11 @@ impl Metrics for MemoryHost {
     }
 
     fn has_time(&mut self, _percent: u8) -> bool {
-        !self.is_busy
+        !self.metrics.is_busy
     }
 
     fn make_soon(&mut self) {
-        self.is_called_soon = true;
+        self.metrics.is_called_soon = true;
     }
 
     fn add(&mut self, counter: SeriesId, by: u64) {
