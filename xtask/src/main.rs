@@ -75,6 +75,12 @@ enum Task {
         #[arg(last = true, value_name = "ARGS")]
         test_args: Vec<String>,
     },
+    /// Send mixed traffic through two sidecars for a while, and change their configurations all the time
+    Soak {
+        /// For how long
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        minutes: u32,
+    },
     /// Show the module at work between real Envoys
     Demo(demo::DemoOptions),
     /// Play the mesh's stories under real control planes, in namespaces of this machine
@@ -119,6 +125,7 @@ fn run(task: Task) -> Result<()> {
         Task::NoStd => targets::check(&Toolchain::ensure()?),
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
         Task::Matrix { test_args } => test::matrix(&test_args),
+        Task::Soak { minutes } => test::soak(minutes),
         Task::Demo(options) => demo::run(&options),
         Task::Mesh(options) => mesh::run(&options),
     }

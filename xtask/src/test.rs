@@ -50,6 +50,28 @@ pub fn matrix(test_args: &[String]) -> Result<()> {
     stages::run(stages)
 }
 
+/// Mixed traffic for so many minutes, with the first Envoy.
+pub fn soak(minutes: u32) -> Result<()> {
+    let envoys = envoy::choose(&[])?;
+    setup::run_for_tests(&envoys)?;
+    build_module()?;
+    let mut soak = cargo("run");
+    soak.args([
+        "--release",
+        "--package",
+        "harness",
+        "--example",
+        "soak",
+        "--",
+    ])
+    .arg(minutes.to_string())
+    .env(MODULE_VARIABLE, paths::module());
+    if let Some(envoy) = envoys.first() {
+        soak.env(ENVOY_VARIABLE, &envoy.binary);
+    }
+    show(&mut soak)
+}
+
 fn setup_stage(envoys: &[EnvoyBinary]) -> Stage<'_> {
     Stage::new("setup", || setup::run_for_tests(envoys))
 }

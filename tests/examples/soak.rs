@@ -1,0 +1,229 @@
+//! `cargo xtask soak`: mixed traffic through two sidecars for a while, whose configurations change all the time.
+//! In the end each request that Envoy saw is counted, none is in flight, and nothing has grown.
+//!
+//! The arguments are the minutes. Not here: single behaviours, each of which has a test.
+
+use std::env;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use harness::{Client, Mesh, Page, Sidecar, SidecarBuilder, eventually};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// Between two changes of the configuration.
+const CHANGE: Duration = Duration::from_millis(100);
+/// After that nothing is to grow any more.
+const SETTLED: Duration = Duration::from_mins(1);
+/// By how much the memory of an Envoy may grow afterwards: its allocator gives little back.
+const GROWTH: f64 = 1.1;
+const REQUESTS: &str = "istio_requests_total";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let minutes = env::args().nth(1).as_deref().unwrap_or("10").parse()?;
+    let length = Duration::from_secs(60 * u64::from(u32::min(minutes, 24 * 60)));
+    let sidecar = |sidecar: SidecarBuilder| {
+        sidecar
+            .plugin_config(configuration(0))
+            .discovered_plugin_config()
+            .concurrency(2)
+            .log_level("warning")
+    };
+    let mesh = Arc::new(Mesh::builder().both(sidecar).start().await?);
+    let load = Load::start(&mesh);
+    let settled = watch(&mesh, length).await?;
+    let sent = load.stop().await?;
+    println!("{sent} requests were sent");
+    for (name, sidecar) in [("outbound", &mesh.outbound), ("inbound", &mesh.inbound)] {
+        let seen = check(sidecar).await.with_context(|| name.to_owned())?;
+        println!("{name}: {seen} requests seen, and as many counted; none is in flight");
+    }
+    let ended = resident(&mesh)?;
+    println!(
+        "memory of both Envoys, in MB: {settled:.1} after the first minute, {ended:.1} at the end"
+    );
+    ensure!(ended <= settled * GROWTH, "the memory has grown");
+    Ok(())
+}
+
+fn configuration(number: u32) -> Value {
+    json!({
+        "tcp_reporting_duration": "0.2s",
+        "extra_metrics": ["requests_started_total", "requests_in_flight"],
+        // What changes, and makes no label sets of its own.
+        "max_peer_cache_size": 100 + number % 100,
+    })
+}
+
+/// Changes both configurations until the time is over. The memory of both Envoys after the first minute.
+async fn watch(mesh: &Mesh, length: Duration) -> Result<f64> {
+    let began = Instant::now();
+    let mut settled = None;
+    let mut number = 0;
+    while began.elapsed() < length {
+        sleep(CHANGE).await;
+        number += 1;
+        for sidecar in [&mesh.outbound, &mesh.inbound] {
+            sidecar.reconfigure(configuration(number))?;
+        }
+        if settled.is_none() && began.elapsed() > SETTLED {
+            settled = Some(resident(mesh)?);
+        }
+        if number % 600 == 0 {
+            println!("{:.0} s, {number} changes", began.elapsed().as_secs_f64());
+        }
+    }
+    settled.map_or_else(|| resident(mesh), Ok)
+}
+
+/// Fails unless each request that Envoy has seen is counted, and none is in flight. How many there were.
+async fn check(sidecar: &Sidecar) -> Result<f64> {
+    let counted = eventually("each request is counted", async || {
+        let page = page(sidecar).await?;
+        let seen = page.sum(
+            "envoy_http_downstream_rq_total",
+            &[("envoy_http_conn_manager_prefix", "traffic")],
+        );
+        let is_over = page.sum("istio_requests_in_flight", &[]) == 0.0;
+        let counters = [REQUESTS, "istio_requests_started_total"];
+        let is_counted = counters
+            .iter()
+            .all(|name| page.sum(name, &[]).to_string() == seen.to_string());
+        Ok((is_over && seen > 0.0 && is_counted).then_some(seen))
+    });
+    match counted.await {
+        Ok(seen) => Ok(seen),
+        Err(error) => {
+            let text = page(sidecar).await?;
+            let sums = [
+                REQUESTS,
+                "istio_requests_started_total",
+                "istio_requests_in_flight",
+            ]
+            .map(|name| text.sum(name, &[]));
+            Err(error.context(format!("counted, started and in flight are {sums:?}")))
+        }
+    }
+}
+
+async fn page(sidecar: &Sidecar) -> Result<Page> {
+    let filter = "(requests_total|requests_started|requests_in_flight|downstream_rq_total)";
+    let path = format!("/stats/prometheus?filter={filter}");
+    Page::parse(&sidecar.envoy.admin_get(&path).await?.text())
+}
+
+/// The memory of both Envoys, in MB.
+fn resident(mesh: &Mesh) -> Result<f64> {
+    let mut total = 0.0;
+    for sidecar in [&mesh.outbound, &mesh.inbound] {
+        let status = fs::read_to_string(format!("/proc/{}/status", sidecar.envoy.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.context("VmRSS")?.trim().trim_end_matches(" kB");
+        total += kilobytes.parse::<f64>()? / 1e3;
+    }
+    Ok(total)
+}
+
+/// Clients of all kinds, until they are stopped.
+struct Load {
+    clients: JoinSet<Result<()>>,
+    is_over: Arc<AtomicBool>,
+    sent: Arc<AtomicU32>,
+}
+
+/// What a client does in each of its turns.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Answers of several statuses, on one connection.
+    Statuses,
+    /// Messages in both directions.
+    Grpc,
+    /// Streams that are reset, on one connection.
+    Resets,
+    /// Connections that end in the middle of a request.
+    Aborts,
+}
+
+impl Load {
+    fn start(mesh: &Arc<Mesh>) -> Self {
+        let mut load = Self {
+            clients: JoinSet::new(),
+            is_over: Arc::default(),
+            sent: Arc::default(),
+        };
+        for kind in [Kind::Statuses, Kind::Grpc, Kind::Resets, Kind::Aborts] {
+            let (mesh, is_over) = (Arc::clone(mesh), Arc::clone(&load.is_over));
+            let sent = Arc::clone(&load.sent);
+            load.clients.spawn(async move {
+                let turns = kind.turns(&mesh, &is_over, &sent).await;
+                turns.with_context(|| format!("{kind:?}"))
+            });
+        }
+        load
+    }
+
+    async fn stop(mut self) -> Result<u32> {
+        self.is_over.store(true, Ordering::Relaxed);
+        while let Some(client) = self.clients.join_next().await {
+            client??;
+        }
+        Ok(self.sent.load(Ordering::Relaxed))
+    }
+}
+
+impl Kind {
+    async fn turns(self, mesh: &Mesh, is_over: &AtomicBool, sent: &AtomicU32) -> Result<()> {
+        while !is_over.load(Ordering::Relaxed) {
+            let requests = self.turn(mesh).await?;
+            sent.fetch_add(requests, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// One connection and some requests; how many.
+    async fn turn(self, mesh: &Mesh) -> Result<u32> {
+        match self {
+            Self::Statuses => {
+                let mut client = mesh.client().await?;
+                for (path, status) in [
+                    ("/version", 200),
+                    ("/status/404", 404),
+                    ("/status/503", 503),
+                ] {
+                    ensure!(client.get(path).await?.status == status, "{path}");
+                }
+                Ok(3)
+            }
+            Self::Grpc => {
+                let mut client = Client::http2(mesh.outbound.traffic).await?;
+                let mut call = client.call("/grpc/echo").await?;
+                for _ in 0..3 {
+                    call.exchange().await?;
+                }
+                call.finish().await?;
+                Ok(1)
+            }
+            Self::Resets => {
+                let mut client = Client::http2(mesh.outbound.traffic).await?;
+                for _ in 0..5 {
+                    let mut call = client.call("/grpc/echo").await?;
+                    call.exchange().await?;
+                    drop(call);
+                }
+                Ok(5)
+            }
+            Self::Aborts => {
+                let mut client = mesh.client().await?;
+                // Not answered before the connection is closed.
+                let answer = timeout(Duration::from_millis(20), client.get("/delay/1000")).await;
+                ensure!(answer.is_err(), "/delay/1000 was answered");
+                Ok(1)
+            }
+        }
+    }
+}
