@@ -5,7 +5,7 @@
 //! that [`http`](crate::http) holds.
 //!
 //! Bytes are not counted here: the host tells its own totals. Of what passes only the first bytes are
-//! looked at, for the [`exchange`]: each connection has a [`handshake`] for them.
+//! looked at, for the `exchange`: each connection has a `handshake` for them.
 
 mod connection;
 mod exchange;
