@@ -11,8 +11,9 @@ use super::response_flags;
 use super::service::Service;
 use super::visible::Visible;
 use super::{Label, Reporter, UNKNOWN};
+use crate::peer::fields::Field;
 use crate::peer::principals::{Detail, Principals, spiffe_namespace};
-use crate::peer::workload::{Field, LATEST, Workload};
+use crate::peer::workload::{LATEST, Workload};
 
 /// All that the standard labels of one request are made of.
 #[derive(Clone, Copy, Debug)]

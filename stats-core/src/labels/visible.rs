@@ -2,8 +2,8 @@
 
 use super::outcome::Outcome;
 use super::service::ServiceFields;
+use crate::peer::fields::Fields;
 use crate::peer::principals::{Detail, Principals};
-use crate::peer::workload::Fields;
 
 /// What the visible labels depend on. Nothing else of a request may tell label sets apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! [`http::exchange`](crate::http::exchange).
 
 pub mod cache;
+pub mod fields;
 pub mod principals;
 pub mod sources;
 pub mod unknown;

@@ -50,66 +50,6 @@ pub struct Locality {
     pub zone: String,
 }
 
-macro_rules! fields {
-    ($($variant:ident $field:ident)*) => {
-        /// A field of a [`Workload`] that a label can show.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Field {
-            $(#[doc = concat!("[`Workload::", stringify!($field), "`]")] $variant,)*
-        }
-
-        impl Workload {
-            /// The value of a field.
-            pub fn get(&self, field: Field) -> &str {
-                match field { $(Field::$variant => &self.$field,)* }
-            }
-
-            /// The workload with nothing but these fields: one that differs from another in the rest
-            /// alone, as the pods of a deployment do, must not make label sets of its own.
-            #[must_use]
-            pub fn only(&self, fields: Fields) -> Self {
-                let mut only = Self::UNKNOWN;
-                $(if fields.contains(Field::$variant) {
-                    only.$field.clone_from(&self.$field);
-                })*
-                only
-            }
-        }
-    };
-}
-
-fields! {
-    Name name
-    Namespace namespace
-    App app
-    Version version
-    CanonicalService canonical_service
-    CanonicalRevision canonical_revision
-    Cluster cluster
-    Identity identity
-}
-
-/// A set of [`Field`]s, of which there are no more than bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fields(u8);
-
-impl Fields {
-    /// Adds a field.
-    pub fn insert(&mut self, field: Field) {
-        self.0 |= 1 << field as u8;
-    }
-
-    /// Whether a field is in the set.
-    pub const fn contains(self, field: Field) -> bool {
-        self.0 & (1 << field as u8) != 0
-    }
-
-    /// Whether no field is.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
 /// The label of the canonical service.
 pub const CANONICAL_NAME: &str = "service.istio.io/canonical-name";
 /// The label of the canonical revision.

@@ -15,8 +15,9 @@ use crate::labels::operation::Operations;
 use crate::labels::service::Service;
 use crate::labels::visible::Visible;
 use crate::peer::PeerId;
+use crate::peer::fields::Fields;
 use crate::peer::principals::{Detail, Principals};
-use crate::peer::workload::{Fields, Workload};
+use crate::peer::workload::Workload;
 
 /// Both principals of a connection, as far as labels show them.
 pub type PrincipalTexts = Principals<Box<[u8]>>;
