@@ -19,4 +19,5 @@ mod prometheus;
 mod push;
 mod schemas;
 mod support;
+mod tcp_dashboards;
 mod view;

@@ -493,7 +493,8 @@ impl Prometheus {
         enough.await.unwrap();
     }
 
-    async fn number(&self, query: &str) -> f64 {
+    /// The value of a query's only series, which must be there.
+    pub async fn number(&self, query: &str) -> f64 {
         let value = self.query(query).await;
         value.unwrap_or_else(|| panic!("no value: {query}"))
     }
@@ -517,8 +518,8 @@ impl Prometheus {
             .is_empty()
     }
 
-    /// The values of a query's series.
-    async fn series(&self, query: &str) -> Option<Vec<f64>> {
+    /// The values of a query's series; `None` while Prometheus does not answer.
+    pub async fn series(&self, query: &str) -> Option<Vec<f64>> {
         let url = format!("http://{}/api/v1/query", self.address);
         let url = Url::parse_with_params(&url, [("query", query)]).unwrap();
         let time = self.at.map(|at| format!("&time={at}")).unwrap_or_default();
