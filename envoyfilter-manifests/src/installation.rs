@@ -7,7 +7,7 @@ use stats_core::labels::metrics::PREFIX;
 use crate::istio_version::IstioVersion;
 use crate::module_source::{ModuleSource, sha256};
 use crate::plugin_config::PluginConfig;
-use crate::settings::{Method, Native, Settings, Target};
+use crate::settings::{Method, Native, Settings, Target, Tcp};
 
 /// Everything on which the generated files depend.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub enum Platform {
         method: Method,
         /// Whether native metrics stay on.
         native: Native,
+        /// Who makes the metrics of TCP connections.
+        tcp: Tcp,
     },
     /// Envoy Gateway.
     EnvoyGateway {
@@ -111,6 +113,7 @@ fn platform(settings: &Settings) -> Result<Platform> {
         reject(settings.istio_version.is_some(), "--istio-version", "istio")?;
         reject(settings.method.is_some(), "--method", "istio")?;
         reject(settings.native.is_some(), "--native", "istio")?;
+        reject(settings.tcp.is_some(), "--tcp", "istio")?;
         reject(settings.stat_prefix.is_some(), "--stat-prefix", "istio")?;
         reject(
             settings.image_pull_secret.is_some(),
@@ -157,10 +160,21 @@ fn istio(settings: &Settings) -> Result<Platform> {
         native == Native::SideBySide || settings.stat_prefix.is_none(),
         "--stat-prefix is for `--native side-by-side`: dashboards know the metrics as istio_*"
     );
+    let tcp = settings.tcp.unwrap_or(Tcp::Native);
+    ensure!(
+        tcp == Tcp::Native || method == Method::EnvoyFilter,
+        "--tcp module needs `--method envoy-filter`: the other resources attach the module to requests only"
+    );
+    ensure!(
+        tcp == Tcp::Native || version.has_network_modules(),
+        "--tcp module needs Istio {} or later, and --istio-version is {version}: leave it out",
+        IstioVersion::FIRST_WITH_NETWORK_MODULES
+    );
     Ok(Platform::Istio {
         version,
         method,
         native,
+        tcp,
     })
 }
 
@@ -369,6 +383,18 @@ mod tests {
             (
                 json!({ "image": IMAGE, "image-pull-secret": "s" }),
                 "--method wasm-plugin",
+            ),
+            (
+                json!({ "image": IMAGE, "tcp": "module", "method": "wasm-plugin" }),
+                "needs `--method envoy-filter`",
+            ),
+            (
+                json!({ "image": IMAGE, "tcp": "module", "istio-version": "1.19" }),
+                "--tcp module needs Istio 1.20",
+            ),
+            (
+                json!({ "image": "/a.wasm", "target": "envoy", "tcp": "module" }),
+                "--tcp is for",
             ),
             (
                 json!({ "image": IMAGE, "stat-prefix": "x" }),

@@ -13,7 +13,7 @@ use crate::bundle::Bundle;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
 use crate::plugin_config::PluginConfig;
-use crate::settings::{Method, Native};
+use crate::settings::{Method, Native, Tcp};
 
 /// Adds what a mesh needs: `istio/` is to be applied, `mesh-config/` to be merged into what is there.
 ///
@@ -25,10 +25,11 @@ pub fn add(
     version: IstioVersion,
     method: Method,
     native: Native,
+    tcp: Tcp,
 ) -> Result<()> {
     match method {
         Method::EnvoyFilter => {
-            for (file, document) in envoy_filter::documents(installation)? {
+            for (file, document) in envoy_filter::documents(installation, tcp)? {
                 bundle.yaml(&format!("istio/{file}"), &[document])?;
             }
             // An EnvoyFilter without `targetRefs` does not apply to waypoints, nor does one with them before 1.28.
@@ -49,7 +50,7 @@ pub fn add(
     if native != Native::SideBySide {
         bundle.yaml(
             "istio/telemetry.yaml",
-            &[telemetry::native_off(installation, version, native)],
+            &[telemetry::native_off(installation, version, native, tcp)],
         )?;
     }
     stat_tags::add(bundle, installation, version)

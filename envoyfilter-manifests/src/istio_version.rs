@@ -18,6 +18,9 @@ impl IstioVersion {
     /// The oldest whose agent pulls `oci://`.
     pub const OLDEST: Self = Self::new(1, 12);
 
+    /// The oldest whose agent fetches a module for a network filter.
+    pub const FIRST_WITH_NETWORK_MODULES: Self = Self::new(1, 20);
+
     const fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }
@@ -36,6 +39,11 @@ impl IstioVersion {
     /// Whether a resource can apply to all waypoints of a mesh, by its `targetRefs`.
     pub fn has_waypoint_policies(self) -> bool {
         self >= Self::new(1, 25)
+    }
+
+    /// Whether the agent fetches the module for filters of connections too.
+    pub fn has_network_modules(self) -> bool {
+        self >= Self::FIRST_WITH_NETWORK_MODULES
     }
 
     /// Whether there is `TrafficExtension`.

@@ -18,7 +18,8 @@ pub fn generate(installation: &Installation) -> Result<Bundle> {
             version,
             method,
             native,
-        } => istio::add(&mut bundle, installation, *version, *method, *native)?,
+            tcp,
+        } => istio::add(&mut bundle, installation, *version, *method, *native, *tcp)?,
         Platform::EnvoyGateway { gateway } => {
             envoy_gateway::add(&mut bundle, installation, gateway)?;
         }

@@ -5,7 +5,7 @@ mod filter;
 mod stats_tags;
 
 pub use bootstrap::{ADMIN_CLUSTER, bootstrap, node, stats_listener};
-pub use filter::{Code, WASM_TYPE, inbound_filter, wasm};
+pub use filter::{Code, HTTP_TYPE, NETWORK_TYPE, inbound_filter, wasm};
 pub use stats_tags::stats_config;
 
 /// The port on which a sidecar serves `/stats/prometheus`.

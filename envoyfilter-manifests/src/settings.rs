@@ -43,6 +43,9 @@ pub struct Settings {
     /// Whether Istio's native metrics stay on [default: off]
     #[arg(long, value_enum)]
     pub native: Option<Native>,
+    /// Who makes the metrics of TCP connections [default: native]
+    #[arg(long, value_enum)]
+    pub tcp: Option<Tcp>,
     /// Prefix of our metrics when native ones stay on [default: mixerless]
     #[arg(long, value_name = "WORD")]
     pub stat_prefix: Option<String>,
@@ -113,6 +116,16 @@ pub enum Native {
     AllOff,
     /// They stay; the module's get another prefix
     SideBySide,
+}
+
+/// Who makes the metrics of TCP connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tcp {
+    /// Istio, as long as its native metrics are not all off
+    Native,
+    /// The module, in front of `tcp_proxy`: `--method envoy-filter`, Istio 1.20 and later
+    Module,
 }
 
 impl Settings {

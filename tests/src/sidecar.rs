@@ -10,6 +10,7 @@ use crate::{App, Client, Envoy, ModuleHost, Page, eventually, install};
 
 pub mod bootstrap;
 mod setup;
+mod tcp;
 
 pub use setup::{Roles, SidecarBuilder, Upstream};
 

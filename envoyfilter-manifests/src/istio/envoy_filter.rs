@@ -1,4 +1,5 @@
-//! One `EnvoyFilter` for each patch context: inbound and outbound listeners of sidecars, and gateways.
+//! One `EnvoyFilter` for each patch context: inbound and outbound listeners of sidecars, and gateways; for requests, and
+//! where wanted for TCP connections.
 //!
 //! Each has two patches: the module with its configuration, which proxies fetch over ECDS, and a filter that points
 //! there. This indirection is what lets Istio's agent pull `oci://` and `https://`, and leave Envoy a local file.
@@ -11,10 +12,8 @@ use super::{Author, metadata, plugin_config};
 use crate::bundle::Document;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::proxy::{Code, WASM_TYPE, wasm};
-
-/// An Envoy filter that lets every request pass, used until the module is loaded and when it cannot be loaded.
-const PASS_THROUGH: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
+use crate::proxy::{Code, HTTP_TYPE, NETWORK_TYPE, wasm};
+use crate::settings::Tcp;
 
 /// The listeners to which a patch applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,26 +23,36 @@ enum PatchContext {
     Gateway,
 }
 
-/// The protocol of the traffic. TCP will be a second variant, with the network filter before `tcp_proxy`.
+/// The protocol of the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Traffic {
+    /// Requests.
     Http,
+    /// Connections that are sent on as they are.
+    Tcp,
 }
 
-const ALL: [(Traffic, PatchContext); 3] = [
-    (Traffic::Http, PatchContext::Inbound),
-    (Traffic::Http, PatchContext::Outbound),
-    (Traffic::Http, PatchContext::Gateway),
+const CONTEXTS: [PatchContext; 3] = [
+    PatchContext::Inbound,
+    PatchContext::Outbound,
+    PatchContext::Gateway,
 ];
 
 /// The files and their content.
-pub fn documents(installation: &Installation) -> Result<Vec<(String, Document)>> {
-    let file = |(traffic, context): (Traffic, PatchContext)| {
-        let what = format!("{}-{}", traffic.name(), context.name());
-        let document = document(installation, traffic, context, &what)?;
-        Ok((format!("envoyfilter-{what}.yaml"), document))
+pub fn documents(installation: &Installation, tcp: Tcp) -> Result<Vec<(String, Document)>> {
+    let traffic: &[Traffic] = match tcp {
+        Tcp::Native => &[Traffic::Http],
+        Tcp::Module => &[Traffic::Http, Traffic::Tcp],
     };
-    ALL.into_iter().map(file).collect()
+    let mut files = Vec::new();
+    for traffic in traffic {
+        for context in CONTEXTS {
+            let what = format!("{}-{}", traffic.name(), context.name());
+            let document = document(installation, *traffic, context, &what)?;
+            files.push((format!("envoyfilter-{what}.yaml"), document));
+        }
+    }
+    Ok(files)
 }
 
 fn document(
@@ -57,7 +66,7 @@ fn document(
         "apiVersion": "networking.istio.io/v1alpha3",
         "kind": "EnvoyFilter",
         "metadata": metadata(installation, &format!("mixerless-{what}")),
-        "spec": { "configPatches": [module(installation, context, &name)?, insertion(traffic, context, &name)] },
+        "spec": { "configPatches": [module(installation, traffic, context, &name)?, insertion(traffic, context, &name)] },
     });
     let document = Document::new(
         format!(
@@ -65,7 +74,7 @@ fn document(
              For proxies of any version from Istio {} on, so that an upgrade loses no metrics.\n\
              In another namespace than the root namespace it would apply to that namespace only.",
             context.about(),
-            IstioVersion::OLDEST
+            traffic.oldest()
         ),
         object,
     )
@@ -75,13 +84,16 @@ fn document(
     )
     .note(
         "fail_open:",
-        "No module, or a broken one: requests pass all the same, uncounted.",
+        format!(
+            "No module, or a broken one: {} pass all the same, uncounted.",
+            traffic.units()
+        ),
     )
     .note(
         "vm_config:",
         "The same in each of these filters: they share one virtual machine per worker.",
     )
-    .note("applyTo: HTTP_FILTER", context.about_place())
+    .note(traffic.apply_to_field(), traffic.about_place(context))
     .note(
         "initial_fetch_timeout:",
         "A pod never waits longer than this for the module; it starts uncounted instead.",
@@ -89,14 +101,20 @@ fn document(
     Ok(document)
 }
 
-fn module(installation: &Installation, context: PatchContext, name: &str) -> Result<Value> {
+fn module(
+    installation: &Installation,
+    traffic: Traffic,
+    context: PatchContext,
+    name: &str,
+) -> Result<Value> {
     let config = plugin_config(installation, context.direction(), context.author())?;
+    let code = Code::of(installation);
     Ok(json!({
         "applyTo": "EXTENSION_CONFIG",
         "match": { "context": context.name_in_istio() },
         "patch": {
             "operation": "ADD",
-            "value": { "name": name, "typed_config": wasm(name, &Code::of(installation), &config) },
+            "value": { "name": name, "typed_config": wasm(traffic.filter_type(), name, &code, &config) },
         },
     }))
 }
@@ -104,14 +122,26 @@ fn module(installation: &Installation, context: PatchContext, name: &str) -> Res
 fn insertion(traffic: Traffic, context: PatchContext, name: &str) -> Value {
     let discovery = json!({
         "config_source": { "ads": {}, "initial_fetch_timeout": "10s", "resource_api_version": "V3" },
-        "default_config": { "@type": PASS_THROUGH },
-        "type_urls": [WASM_TYPE, PASS_THROUGH],
+        "default_config": traffic.pass_through(name),
+        "type_urls": [traffic.filter_type(), traffic.pass_through_type()],
     });
-    let filter = json!({ "name": traffic.manager(), "subFilter": { "name": context.neighbour() } });
+    let (filter, operation) = match traffic {
+        Traffic::Http => (
+            json!({
+                "name": "envoy.filters.network.http_connection_manager",
+                "subFilter": { "name": context.neighbour() },
+            }),
+            context.operation(),
+        ),
+        Traffic::Tcp => (
+            json!({ "name": "envoy.filters.network.tcp_proxy" }),
+            "INSERT_BEFORE",
+        ),
+    };
     json!({
         "applyTo": traffic.apply_to(),
         "match": { "context": context.name_in_istio(), "listener": { "filterChain": { "filter": filter } } },
-        "patch": { "operation": context.operation(), "value": { "config_discovery": discovery, "name": name } },
+        "patch": { "operation": operation, "value": { "config_discovery": discovery, "name": name } },
     })
 }
 
@@ -121,20 +151,73 @@ impl Traffic {
     fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// What is counted.
+    fn units(self) -> &'static str {
+        match self {
+            Self::Http => "requests",
+            Self::Tcp => "connections",
+        }
+    }
+
+    /// The oldest version of Istio whose agent fetches the module for such a filter.
+    fn oldest(self) -> IstioVersion {
+        match self {
+            Self::Http => IstioVersion::OLDEST,
+            Self::Tcp => IstioVersion::FIRST_WITH_NETWORK_MODULES,
         }
     }
 
     fn apply_to(self) -> &'static str {
         match self {
             Self::Http => "HTTP_FILTER",
+            Self::Tcp => "NETWORK_FILTER",
         }
     }
 
-    /// The network filter in which it works.
-    fn manager(self) -> &'static str {
+    fn apply_to_field(self) -> &'static str {
         match self {
-            Self::Http => "envoy.filters.network.http_connection_manager",
+            Self::Http => "applyTo: HTTP_FILTER",
+            Self::Tcp => "applyTo: NETWORK_FILTER",
         }
+    }
+
+    fn about_place(self, context: PatchContext) -> &'static str {
+        match self {
+            Self::Http => context.about_place(),
+            Self::Tcp => {
+                "The filter, last before tcp_proxy: behind Istio's own exchange of metadata, which it asks for the peer, and\n\
+                 behind authorization. HTTP has no tcp_proxy, so that no request counts as a connection."
+            }
+        }
+    }
+
+    fn filter_type(self) -> &'static str {
+        match self {
+            Self::Http => HTTP_TYPE,
+            Self::Tcp => NETWORK_TYPE,
+        }
+    }
+
+    /// The type of an Envoy filter that lets everything pass, used until the module is loaded and when it cannot be
+    /// loaded.
+    fn pass_through_type(self) -> &'static str {
+        match self {
+            Self::Http => "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            Self::Tcp => "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC",
+        }
+    }
+
+    /// The configuration of that filter. The one for connections must name its statistics.
+    fn pass_through(self, name: &str) -> Value {
+        let mut config = json!({ "@type": self.pass_through_type() });
+        if self == Self::Tcp {
+            config["stat_prefix"] = json!(name);
+        }
+        config
     }
 }
 

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use stats_core::labels::metrics::{HttpMetric, MessageMetric};
+use stats_core::labels::metrics::{HttpMetric, MessageMetric, TcpMetric};
 
 use super::metadata;
 use crate::bundle::Document;
 use crate::installation::Installation;
 use crate::istio_version::IstioVersion;
-use crate::settings::Native;
+use crate::settings::{Native, Tcp};
 
-/// Istio's names of the metrics that the module replaces. TCP metrics are not among them, so they stay on.
-fn metrics() -> impl Iterator<Item = &'static str> {
+/// Istio's names of the metrics that the module replaces.
+fn metrics(tcp: Tcp) -> impl Iterator<Item = &'static str> {
     let http = HttpMetric::ALL.into_iter().map(|metric| match metric {
         HttpMetric::RequestsTotal => "REQUEST_COUNT",
         HttpMetric::RequestDuration => "REQUEST_DURATION",
@@ -22,7 +22,17 @@ fn metrics() -> impl Iterator<Item = &'static str> {
         MessageMetric::RequestMessagesTotal => "GRPC_REQUEST_MESSAGES",
         MessageMetric::ResponseMessagesTotal => "GRPC_RESPONSE_MESSAGES",
     });
-    http.chain(grpc)
+    let of_connections: &[TcpMetric] = match tcp {
+        Tcp::Native => &[],
+        Tcp::Module => &TcpMetric::ALL,
+    };
+    let of_connections = of_connections.iter().map(|metric| match metric {
+        TcpMetric::ConnectionsOpenedTotal => "TCP_OPENED_CONNECTIONS",
+        TcpMetric::ConnectionsClosedTotal => "TCP_CLOSED_CONNECTIONS",
+        TcpMetric::SentBytesTotal => "TCP_SENT_BYTES",
+        TcpMetric::ReceivedBytesTotal => "TCP_RECEIVED_BYTES",
+    });
+    http.chain(grpc).chain(of_connections)
 }
 
 fn about(version: IstioVersion) -> String {
@@ -41,13 +51,18 @@ fn about(version: IstioVersion) -> String {
 }
 
 /// The mesh-wide `Telemetry`.
-pub fn native_off(installation: &Installation, version: IstioVersion, native: Native) -> Document {
+pub fn native_off(
+    installation: &Installation,
+    version: IstioVersion,
+    native: Native,
+    tcp: Tcp,
+) -> Document {
     let disable = |metric| -> Value {
         json!({ "disabled": true, "match": { "metric": metric, "mode": "CLIENT_AND_SERVER" } })
     };
     let overrides: Vec<Value> = match native {
         Native::AllOff => vec![disable("ALL_METRICS")],
-        Native::Off | Native::SideBySide => metrics().map(disable).collect(),
+        Native::Off | Native::SideBySide => metrics(tcp).map(disable).collect(),
     };
     let document = Document::new(
         about(version),
@@ -58,12 +73,17 @@ pub fn native_off(installation: &Installation, version: IstioVersion, native: Na
             "spec": { "metrics": [{ "overrides": overrides, "providers": [{ "name": "prometheus" }] }] },
         }),
     );
-    match native {
-        Native::AllOff => document,
-        Native::Off | Native::SideBySide => document.note(
+    match (native, tcp) {
+        (Native::AllOff, _) => document,
+        (Native::Off | Native::SideBySide, Tcp::Native) => document.note(
             "overrides:",
             "Off is what the module makes. TCP metrics stay Istio's own. A mesh that does not read them\n\
              saves the native filter altogether with `--native all-off`.",
+        ),
+        (Native::Off | Native::SideBySide, Tcp::Module) => document.note(
+            "overrides:",
+            "Off is what the module makes. Waypoints, where it counts requests only, then have no TCP metrics: in an\n\
+             ambient mesh leave those to Istio (--tcp native).",
         ),
     }
 }

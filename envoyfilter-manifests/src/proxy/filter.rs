@@ -1,4 +1,4 @@
-//! The module as an HTTP filter.
+//! The module as an HTTP filter, and as a network filter.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -7,8 +7,10 @@ use stats_core::config::DirectionSetting;
 use crate::installation::Installation;
 use crate::plugin_config::PluginConfig;
 
-/// The type of the filter's configuration.
-pub const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// The type of the configuration of a filter for requests.
+pub const HTTP_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// The type of the configuration of a filter for connections.
+pub const NETWORK_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm";
 
 /// The source of the virtual machine's code.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,13 +58,13 @@ impl Code {
     }
 }
 
-/// The filter's `typed_config`.
+/// The `typed_config` of a filter of one of these types.
 ///
 /// All of them share one virtual machine per worker: its id, runtime and code are the same. `fail_open` and not the newer
 /// `failure_policy`, because Istio's agent looks at no other when it cannot fetch.
-pub fn wasm(name: &str, code: &Code, plugin: &PluginConfig) -> Value {
+pub fn wasm(filter_type: &str, name: &str, code: &Code, plugin: &PluginConfig) -> Value {
     json!({
-        "@type": WASM_TYPE,
+        "@type": filter_type,
         "config": {
             "configuration": {
                 "@type": "type.googleapis.com/google.protobuf.StringValue",
@@ -88,5 +90,6 @@ pub fn inbound_filter(installation: &Installation) -> Result<Value> {
     let config = installation
         .plugin
         .in_direction(DirectionSetting::Inbound)?;
-    Ok(json!({ "name": name, "typed_config": wasm(name, &Code::of(installation), &config) }))
+    let code = Code::of(installation);
+    Ok(json!({ "name": name, "typed_config": wasm(HTTP_TYPE, name, &code, &config) }))
 }

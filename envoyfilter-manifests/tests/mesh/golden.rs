@@ -33,6 +33,14 @@ fn wasm_plugin_side_by_side_with_labels_of_its_own() {
     insta::assert_snapshot!(bundle.stream());
 }
 
+/// What comes on top where the module counts connections too.
+#[test]
+fn tcp_in_the_module() {
+    let settings = json!({ "image": IMAGE, "sha256": SHA256, "tcp": "module" });
+    let only = ["envoyfilter-tcp-inbound", "telemetry"].map(|file| format!("istio/{file}.yaml"));
+    insta::assert_snapshot!(manifests(settings).only(&only).unwrap().stream());
+}
+
 #[test]
 fn traffic_extension() {
     let bundle = manifests(json!({ "image": IMAGE, "method": "traffic-extension" }));

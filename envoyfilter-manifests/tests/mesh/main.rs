@@ -20,4 +20,5 @@ mod push;
 mod schemas;
 mod support;
 mod tcp_dashboards;
+mod tcp_patches;
 mod view;

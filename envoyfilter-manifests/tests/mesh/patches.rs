@@ -280,7 +280,7 @@ fn patched_with(
 }
 
 /// The filter after the changes of istiod and the agent.
-fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -> Value {
+pub fn served(mut extension: Value, mut filter: Value, ecds: &Path, module: &Path) -> Value {
     assert_eq!(
         filter["name"], extension["name"],
         "the filter asks for what the other patch adds"

@@ -141,6 +141,7 @@ fn validate_all(schemas: &Schemas) {
     let mut kinds = Vec::new();
     for settings in [
         json!({ "image": IMAGE, "sha256": SHA256 }),
+        json!({ "image": IMAGE, "sha256": SHA256, "tcp": "module" }),
         json!({ "image": "/etc/mixerless.wasm", "istio-version": "1.17" }),
         json!({ "image": IMAGE, "method": "wasm-plugin", "image-pull-secret": "registry", "native": "side-by-side" }),
         json!({ "image": IMAGE, "method": "wasm-plugin", "istio-version": "1.15" }),

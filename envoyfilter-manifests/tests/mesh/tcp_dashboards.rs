@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 
 use crate::prometheus::Prometheus;
 
-const SENT: &str = "istio_tcp_sent_bytes_total";
-const RECEIVED: &str = "istio_tcp_received_bytes_total";
-const OPENED: &str = "istio_tcp_connections_opened_total";
-const CLOSED: &str = "istio_tcp_connections_closed_total";
+pub const SENT: &str = "istio_tcp_sent_bytes_total";
+pub const RECEIVED: &str = "istio_tcp_received_bytes_total";
+pub const OPENED: &str = "istio_tcp_connections_opened_total";
+pub const CLOSED: &str = "istio_tcp_connections_closed_total";
 
 /// The server waits for it, so that each side has told the other one who it is before the connection ends.
-const REQUEST: &[u8] = b"QUIT\r\n";
+pub const REQUEST: &[u8] = b"QUIT\r\n";
 
 const SERVICE: &str = r#"destination_service="podinfo.test.svc.cluster.local""#;
 const FROM_CLIENT: &str = r#"source_workload=~"cart",source_workload_namespace=~"shop""#;
@@ -109,7 +109,7 @@ async fn pair(app: &TcpApp, mtls: bool) -> Mesh {
 }
 
 /// A connection from its beginning to its end, to a server that sends back what it is sent.
-async fn exchange(to: SocketAddr, greeting: &[u8]) -> Result<()> {
+pub async fn exchange(to: SocketAddr, greeting: &[u8]) -> Result<()> {
     let mut stream = TcpStream::connect(to).await?;
     stream.write_all(REQUEST).await?;
     stream.shutdown().await?;

@@ -155,8 +155,8 @@ fn traffic_listener(traffic: &TrafficListener) -> Result<Value> {
     let &TrafficListener {
         listener, sidecar, ..
     } = traffic;
-    let (filters, alpn): (_, &[&str]) = if sidecar.speaks_tcp {
-        (tcp_filters(listener, sidecar)?, &[])
+    let (filters, alpn): (_, &[&str]) = if let Some(in_front) = &sidecar.tcp {
+        (tcp_filters(listener, sidecar, in_front)?, &[])
     } else {
         (vec![http_manager(listener, sidecar)?], &["h2", "http/1.1"])
     };
@@ -215,14 +215,15 @@ fn http_manager(listener: &str, sidecar: &SidecarBuilder) -> Result<Value> {
     Ok(manager)
 }
 
-/// The network filters of a listener for TCP: the module's, and the proxy behind them.
-fn tcp_filters(listener: &str, sidecar: &SidecarBuilder) -> Result<Vec<Value>> {
+/// The network filters of a listener for TCP: those in front, the module's, and the proxy behind them.
+fn tcp_filters(listener: &str, sidecar: &SidecarBuilder, in_front: &[Value]) -> Result<Vec<Value>> {
     let (module, config) = (install::module()?, &sidecar.module.plugin_config);
     let plugin = |root_id: &&str| {
         let name = filter_name(root_id);
         WasmPlugin::new(&name, root_id, &module, config).network_filter()
     };
-    let mut filters: Vec<Value> = sidecar.root_ids().iter().map(plugin).collect();
+    let mut filters = in_front.to_vec();
+    filters.extend(sidecar.root_ids().iter().map(plugin));
     filters.push(tcp_proxy(listener, cluster_name(sidecar)));
     Ok(filters)
 }

@@ -15,7 +15,8 @@ use crate::{ModuleHost, ProxyNode, SidecarDirection};
 #[must_use]
 pub struct SidecarBuilder {
     pub(super) direction: SidecarDirection,
-    pub(super) speaks_tcp: bool,
+    /// For TCP, the network filters in front of the module's; none for HTTP.
+    pub(super) tcp: Option<Vec<Value>>,
     pub(super) node: ProxyNode,
     pub(super) module: ModuleSetup,
     pub(super) http: HttpSetup,
@@ -111,12 +112,6 @@ impl SidecarBuilder {
             .iter()
             .flat_map(|name| [(*name).to_owned(), format!("{name}:9898")]);
         Self::new(SidecarDirection::Outbound, domains.collect())
-    }
-
-    /// Takes TCP connections instead of HTTP requests, and sends them on as they are. The module is a network filter.
-    pub fn tcp(mut self) -> Self {
-        self.speaks_tcp = true;
-        self
     }
 
     /// Whose sidecar it is.
@@ -310,7 +305,7 @@ impl SidecarBuilder {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             direction,
-            speaks_tcp: false,
+            tcp: None,
             node: ProxyNode::podinfo(),
             module: ModuleSetup {
                 host: ModuleHost::chosen(),
