@@ -98,6 +98,15 @@ impl Installation {
             cluster: name("--cluster", settings.cluster.as_deref(), "kubernetes")?,
         })
     }
+
+    /// Whether anybody counts TCP connections under the names that readers ask for: the module, or Istio.
+    pub fn counts_tcp(&self) -> bool {
+        match self.platform {
+            Platform::Istio { native, tcp, .. } => native == Native::Off || tcp == Tcp::Module,
+            Platform::EnvoyGateway { .. } => false,
+            Platform::Envoy { .. } => true,
+        }
+    }
 }
 
 fn platform(settings: &Settings) -> Result<Platform> {

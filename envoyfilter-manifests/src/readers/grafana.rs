@@ -1,4 +1,5 @@
-//! A Grafana dashboard: one workload's requests, failures, durations and sizes, and whether the metrics can be trusted.
+//! A Grafana dashboard: one workload's requests, failures, durations and sizes, its TCP connections, and whether the metrics
+//! can be trusted.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -6,7 +7,7 @@ use stats_core::labels::Label::{
     self, DestinationService, DestinationServiceName, ResponseCode, ResponseFlags, SourceWorkload,
     SourceWorkloadNamespace,
 };
-use stats_core::labels::metrics::HttpMetric;
+use stats_core::labels::metrics::{HttpMetric, TcpMetric};
 use stats_core::labels::{OVERFLOW, UNKNOWN};
 
 use super::queries::{Queries, Selection, sum};
@@ -41,8 +42,13 @@ struct Panel {
 }
 
 fn panels(queries: &Queries) -> Vec<Value> {
-    let panels = traffic(queries).into_iter().chain(trust(queries));
+    let mut panels = traffic(queries);
+    if queries.counts_tcp() {
+        panels.extend(connections(queries));
+    }
+    panels.extend(trust(queries));
     panels
+        .iter()
         .enumerate()
         .map(|(at, panel)| panel.to_value(at))
         .collect()
@@ -50,7 +56,7 @@ fn panels(queries: &Queries) -> Vec<Value> {
 
 /// The requests of a workload: of a sidecar those that it serves, of a gateway those that it passes on.
 fn traffic(queries: &Queries) -> Vec<Panel> {
-    let own = own_requests(queries);
+    let own = own_traffic(queries);
     let rate = |by: &[Label]| queries.request_rate(by, &own, WINDOW);
     let bytes = |metric| sum(&[], &queries.rate(metric, "_sum", &own, WINDOW));
     let quantile = |q: &'static str| (queries.duration(q, &[], &own, WINDOW), q);
@@ -89,8 +95,22 @@ fn traffic(queries: &Queries) -> Vec<Panel> {
     panels
 }
 
-/// The requests that the workload's own proxy reports of it.
-fn own_requests(queries: &Queries) -> Selection {
+/// The TCP connections of a workload: those that it serves.
+fn connections(queries: &Queries) -> [Panel; 2] {
+    let own = own_traffic(queries);
+    let rate = |metric| queries.tcp_rate(metric, &[], &own, WINDOW);
+    [
+        Panel::new("TCP bytes in and out", "Bps")
+            .query(rate(TcpMetric::ReceivedBytesTotal), "in")
+            .query(rate(TcpMetric::SentBytesTotal), "out"),
+        Panel::new("TCP connections opened and closed", "cps")
+            .query(rate(TcpMetric::ConnectionsOpenedTotal), "opened")
+            .query(rate(TcpMetric::ConnectionsClosedTotal), "closed"),
+    ]
+}
+
+/// What the workload's own proxy reports of it.
+fn own_traffic(queries: &Queries) -> Selection {
     let [workload, namespace] = queries.own_labels();
     queries
         .own()
@@ -114,7 +134,7 @@ fn trust(queries: &Queries) -> Vec<Panel> {
         let counted = Panel::new("Trust: requests beyond the limit of series", "reqps");
         return vec![counted.query(overflow, beyond), label_sets];
     }
-    let unknown = own_requests(queries).and(SourceWorkload.name(), "=", UNKNOWN);
+    let unknown = own_traffic(queries).and(SourceWorkload.name(), "=", UNKNOWN);
     let unknown = queries.request_rate(&[], &unknown, WINDOW);
     vec![
         Panel::new("Trust: requests without a known caller", "reqps")
@@ -157,7 +177,6 @@ impl Panel {
 }
 
 fn variables(queries: &Queries) -> Value {
-    let requests = queries.name(HttpMetric::RequestsTotal);
     let variable = |name: &str, query: String| -> Value {
         json!({
             "datasource": datasource(),
@@ -171,12 +190,9 @@ fn variables(queries: &Queries) -> Value {
     };
     let [workload_label, namespace_label] = queries.own_labels().map(Label::name);
     let own = queries.own();
-    let namespace = format!(
-        "label_values({requests}{}, {namespace_label})",
-        own.to_promql()
-    );
-    let own = own.and(namespace_label, "=", "$namespace").to_promql();
-    let workload = format!("label_values({requests}{own}, {workload_label})");
+    let namespace = format!("label_values({}, {namespace_label})", queries.traffic(&own));
+    let own = own.and(namespace_label, "=", "$namespace");
+    let workload = format!("label_values({}, {workload_label})", queries.traffic(&own));
     json!([
         { "label": "datasource", "name": "datasource", "query": "prometheus", "type": "datasource" },
         variable("namespace", namespace),

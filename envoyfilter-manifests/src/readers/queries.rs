@@ -2,7 +2,7 @@
 //! dashboard cannot disagree.
 
 use stats_core::labels::Label;
-use stats_core::labels::metrics::HttpMetric;
+use stats_core::labels::metrics::{HttpMetric, TcpMetric};
 
 use crate::installation::{Installation, Platform};
 
@@ -21,9 +21,10 @@ pub struct Queries {
     prefix: String,
     /// Whether the proxies are gateways, which report what they pass on.
     from_gateway: bool,
+    counts_tcp: bool,
 }
 
-/// A selection of requests by their labels.
+/// A selection of requests or connections by their labels.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     matchers: Vec<String>,
@@ -35,6 +36,7 @@ impl Queries {
         Self {
             prefix: installation.plugin.prefix(),
             from_gateway: matches!(installation.platform, Platform::EnvoyGateway { .. }),
+            counts_tcp: installation.counts_tcp(),
         }
     }
 
@@ -52,6 +54,23 @@ impl Queries {
     /// to say more than the service's name.
     pub fn from_gateway(&self) -> bool {
         self.from_gateway
+    }
+
+    /// Whether there are metrics of TCP connections.
+    pub fn counts_tcp(&self) -> bool {
+        self.counts_tcp
+    }
+
+    /// What tells of all workloads with traffic: their requests, and their connections where these are counted.
+    pub fn traffic(&self, of: &Selection) -> String {
+        let requests = self.name(HttpMetric::RequestsTotal);
+        if !self.counts_tcp {
+            return format!("{requests}{}", of.to_promql());
+        }
+        let opened = TcpMetric::ConnectionsOpenedTotal.name();
+        let names = format!("{requests}|{}{opened}", self.prefix);
+        let either = Selection::default().and("__name__", "=~", &names);
+        either.and_all(of).to_promql()
     }
 
     /// The requests of a workload as its own proxy reports them: those that a sidecar serves, those that a gateway passes on.
@@ -90,6 +109,21 @@ impl Queries {
     /// Requests per second.
     pub fn request_rate(&self, by: &[Label], of: &Selection, window: &str) -> String {
         sum(by, &self.rate(HttpMetric::RequestsTotal, "", of, window))
+    }
+
+    /// Connections, or their bytes, per second.
+    pub fn tcp_rate(
+        &self,
+        metric: TcpMetric,
+        by: &[Label],
+        of: &Selection,
+        window: &str,
+    ) -> String {
+        let (prefix, name) = (&self.prefix, metric.name());
+        sum(
+            by,
+            &format!("rate({prefix}{name}{}[{window}])", of.to_promql()),
+        )
     }
 
     /// The share of requests without a failure of the server, in percent. Without traffic there is no value; where all
@@ -147,6 +181,13 @@ impl Selection {
     #[must_use]
     pub fn and(mut self, label: &str, operator: &str, value: &str) -> Self {
         self.matchers.push(format!("{label}{operator}\"{value}\""));
+        self
+    }
+
+    /// All conditions of another selection too.
+    #[must_use]
+    pub fn and_all(mut self, other: &Self) -> Self {
+        self.matchers.extend_from_slice(&other.matchers);
         self
     }
 

@@ -8,6 +8,7 @@ use stats_core::labels::Label::{
     RequestProtocol, ResponseCode, SourceWorkload, SourceWorkloadNamespace,
 };
 use stats_core::labels::metrics::HttpMetric::{RequestBytes, RequestDuration, ResponseBytes};
+use stats_core::labels::metrics::TcpMetric::{ReceivedBytesTotal, SentBytesTotal};
 
 use super::queries::{Queries, Selection, sum};
 use crate::bundle::Document;
@@ -60,6 +61,13 @@ fn groups(queries: &Queries) -> Value {
                 &format!("{}{part}:rate1m", metric.name()),
                 &expression,
             ));
+        }
+    }
+    if queries.counts_tcp() {
+        for metric in [SentBytesTotal, ReceivedBytesTotal] {
+            let name = metric.name().trim_end_matches("_total");
+            let expression = queries.tcp_rate(metric, &EDGE, &everybody, WINDOW);
+            aggregates.push(rule(queries, &format!("{name}:rate1m"), &expression));
         }
     }
     let (served, by_called) = (queries.own(), queries.called_labels());

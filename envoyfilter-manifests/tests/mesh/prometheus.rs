@@ -182,6 +182,10 @@ async fn the_dashboards_have_data(prometheus: &Prometheus) {
         let dashboard = &objects(&bundle, "grafana/mixerless.json")[0];
         for panel in dashboard["panels"].as_array().unwrap() {
             let title = panel["title"].as_str().unwrap();
+            if title.starts_with("TCP ") {
+                // There are no connections here; `tcp_dashboards` has them.
+                continue;
+            }
             for target in panel["targets"].as_array().unwrap() {
                 let query = target["expr"].as_str().unwrap();
                 // No peer is unknown here, and no series overflows.
@@ -201,6 +205,9 @@ async fn the_dashboards_have_data(prometheus: &Prometheus) {
             .unwrap()
         {
             for rule in group["rules"].as_array().unwrap() {
+                if rule["record"].as_str().unwrap().contains(":istio_tcp_") {
+                    continue;
+                }
                 let query = rule["expr"].as_str().unwrap();
                 assert!(prometheus.shows(query).await, "{query}");
             }
@@ -507,7 +514,7 @@ impl Prometheus {
     }
 
     /// Whether a query, as Grafana fills it in, has any series.
-    async fn shows(&self, query: &str) -> bool {
+    pub async fn shows(&self, query: &str) -> bool {
         let query = query
             .replace("$__rate_interval", "1m")
             .replace("$namespace", "test")
