@@ -1,9 +1,10 @@
 //! `cargo xtask demo`: podinfo calls podinfo through two real sidecars, and their metrics pages are shown and checked.
-//! Not here: how a page is shown, see `show`; what has to be on it, see `check`.
+//! Not here: how a page is shown, see `show`; what has to be on it, see `check`; a connection instead of requests, see `tcp`.
 
 mod check;
 mod page;
 mod show;
+mod tcp;
 
 use std::future::Future;
 use std::io;
@@ -16,6 +17,7 @@ use stats_core::labels::Reporter;
 use tokio::runtime::Runtime;
 
 use self::page::MeshPage;
+use self::tcp::TcpReport;
 use crate::check::Check;
 use crate::module::Verbosity;
 use crate::stop::Stop;
@@ -49,12 +51,15 @@ pub fn run(options: &DemoOptions) -> Result<()> {
     let mesh = session.start_mesh()?;
     let responses = session.send_requests(&mesh)?;
     let reports = session.read_pages(&mesh)?;
+    let connection = session.connect()?;
 
     for report in &reports {
         show::report(report);
     }
+    connection.show();
     let mut checks: Vec<Check> = reports.iter().flat_map(check::report).collect();
     checks.extend(check::exchange(&mesh, &responses));
+    checks.extend(connection.checks());
     println!();
     checks.iter().for_each(Check::print);
     println!("\n{:.1} s in all", started.elapsed().as_secs_f32());
@@ -152,6 +157,12 @@ impl Session {
                 SidecarReport::of(Reporter::Source, CLIENTS, &mesh.outbound).await?,
             ])
         })
+    }
+
+    fn connect(&mut self) -> Result<TcpReport> {
+        let thing = "a TCP connection from podinfo to podinfo";
+        let how = "starting two sidecars for it";
+        self.step(thing, how, TcpReport::make())
     }
 
     fn show_page(&mut self, mesh: &Mesh) -> Result<MeshPage> {

@@ -73,7 +73,7 @@ pub fn exchange(mesh: &Mesh, responses: &[Response]) -> [Check; 2] {
 }
 
 /// The value of a label when podinfo calls podinfo over mutual TLS.
-fn expected(label: Label, reporter: Reporter) -> &'static str {
+pub fn expected(label: Label, reporter: Reporter) -> &'static str {
     use Label as L;
     match label {
         L::Reporter => reporter.name(),
@@ -149,7 +149,8 @@ fn has_buckets(report: &SidecarReport) -> Result<()> {
     expect("requests up to +Inf", &[REQUESTS.to_string()], &all)
 }
 
-fn expect(what: &str, wanted: &[String], found: &[String]) -> Result<()> {
+/// Whether these are the values of that label or metric.
+pub fn expect(what: &str, wanted: &[String], found: &[String]) -> Result<()> {
     let list = |values: &[String]| match values {
         [] => "none".to_owned(),
         _ => values.join(", "),

@@ -90,12 +90,17 @@ pub fn report(report: &SidecarReport) {
             "reporter={reporter}: {}, {}",
             report.sidecar, report.address
         );
-        print_heading(REQUESTS_TOTAL, sample.value, &whose);
-        for group in &GROUPS {
-            print_group(group, sample);
-        }
+        self::sample(REQUESTS_TOTAL, sample, &whose);
     }
     print_durations(report);
+}
+
+/// One counter with its labels.
+pub fn sample(metric: &str, sample: &Sample, whose: &str) {
+    print_heading(metric, sample.value, whose);
+    for group in &GROUPS {
+        print_group(group, sample);
+    }
 }
 
 /// What to look at and to try while the demo is kept running.
@@ -143,7 +148,8 @@ fn print_group(group: &Group, sample: &Sample) {
         Some(pair(name.strip_prefix(prefix).unwrap_or(name), value))
     });
     let mut lines = wrapped(values, WIDTH - INDENT).into_iter();
-    let first = lines.next().unwrap_or_default();
+    // A connection has fewer labels than a request.
+    let Some(first) = lines.next() else { return };
     println!("{}{first}", style(head).dim());
     for line in lines {
         println!("{:INDENT$}{line}", "");
