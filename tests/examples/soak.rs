@@ -1,5 +1,5 @@
 //! `cargo xtask soak`: mixed traffic through two sidecars for a while, whose configurations change all the time.
-//! In the end each request that Envoy saw is counted, none is in flight, and nothing has grown.
+//! In the end each request that Envoy saw is counted, none is in flight, and the modules have not grown.
 //!
 //! The arguments are the minutes. Not here: single behaviours, each of which has a test.
 
