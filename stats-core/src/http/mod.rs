@@ -24,6 +24,7 @@ use crate::host::{HttpHost, LocalProxy, MetricKind, Metrics};
 use crate::labels::UNKNOWN;
 use crate::labels::metrics::{BUILD, BUILD_LABELS};
 use crate::labels::value::neutral;
+use crate::record::pending::make_in_turns;
 use direction::Direction;
 use request::Request;
 use role::Role;
@@ -183,16 +184,7 @@ impl Plugin {
     /// early tick is to follow.
     pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
         let percent = self.config.metrics.new_series_percent;
-        let sides = &mut self.sides;
-        while sides.iter().flatten().any(Side::has_pending) {
-            if !host.has_time(percent) {
-                return true;
-            }
-            for side in sides.iter_mut().flatten() {
-                side.make_pending(host);
-            }
-        }
-        false
+        make_in_turns(&mut self.sides, host, percent)
     }
 
     /// Reports what grows while a request is open. The host's current request is this one, and of

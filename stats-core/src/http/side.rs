@@ -19,6 +19,7 @@ use crate::labels::visible::Visible;
 use crate::peer::cache::PeerCache;
 use crate::record::Recorder;
 use crate::record::expressions::UserExpressions;
+use crate::record::pending::Pending;
 use crate::record::plan::Plan;
 use crate::record::tables::Tables;
 
@@ -198,18 +199,6 @@ impl Side {
         }
     }
 
-    /// Makes one series of a label set that waits; whether one did.
-    pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
-        let stats = self.stats.as_mut();
-        stats.is_some_and(|stats| stats.recorder.make_pending(host, &self.tables))
-    }
-
-    /// Whether label sets wait for their series.
-    pub fn has_pending(&self) -> bool {
-        let stats = self.stats.as_ref();
-        stats.is_some_and(|stats| stats.recorder.has_pending())
-    }
-
     /// Counts what waits for its series.
     pub fn finish(&mut self, host: &mut dyn Metrics) {
         if let Some(stats) = &mut self.stats {
@@ -222,6 +211,18 @@ impl Side {
         if let Some(stats) = &self.stats {
             stats.recorder.release(host);
         }
+    }
+}
+
+impl Pending for Side {
+    fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
+        let stats = self.stats.as_mut();
+        stats.is_some_and(|stats| stats.recorder.make_pending(host, &self.tables))
+    }
+
+    fn has_pending(&self) -> bool {
+        let stats = self.stats.as_ref();
+        stats.is_some_and(|stats| stats.recorder.has_pending())
     }
 }
 

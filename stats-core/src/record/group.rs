@@ -86,7 +86,7 @@ impl MetricGroup {
 
     /// Makes one series of a label set that waits; whether one did.
     pub fn make_pending(&mut self, host: &mut dyn Metrics, context: &Context<'_>) -> bool {
-        let Some(next) = self.pending.next() else {
+        let Some(next) = self.pending.most_counted() else {
             return false;
         };
         let layouts = &self.layouts;

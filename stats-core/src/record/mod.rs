@@ -14,7 +14,7 @@ mod label_sets;
 mod layout;
 mod messages;
 mod overflow;
-mod pending;
+pub mod pending;
 pub mod plan;
 pub mod tables;
 mod value_text;

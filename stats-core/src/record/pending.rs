@@ -16,6 +16,33 @@ const MAX_VALUES_OF_A_SET: usize = 1_000;
 /// The most values that are kept of all: 1.5 MB.
 const MAX_VALUES: usize = 65_536;
 
+/// Where label sets may wait for their series.
+pub trait Pending {
+    /// Whether any does.
+    fn has_pending(&self) -> bool;
+
+    /// Makes one series of one of them; whether one waited.
+    fn make_pending(&mut self, host: &mut dyn Metrics) -> bool;
+}
+
+/// Makes series in all of these places in turns, so that none keeps another waiting, as long as at most
+/// `percent` of the worker's time goes into it. Whether any label set still waits.
+pub fn make_in_turns<P: Pending>(
+    places: &mut [Option<P>],
+    host: &mut dyn Metrics,
+    percent: u8,
+) -> bool {
+    while places.iter().flatten().any(P::has_pending) {
+        if !host.has_time(percent) {
+            return true;
+        }
+        for place in places.iter_mut().flatten() {
+            place.make_pending(host);
+        }
+    }
+    false
+}
+
 /// Label sets that wait for their series.
 #[derive(Default)]
 pub struct PendingSets {
@@ -94,7 +121,7 @@ impl PendingSets {
     }
 
     /// The one that comes next: it has begun to get its series, or the most was recorded of it.
-    pub fn next(&mut self) -> Option<&mut PendingSet> {
+    pub fn most_counted(&mut self) -> Option<&mut PendingSet> {
         let order = |pending: &&mut PendingSet| (pending.series.len(), pending.count);
         self.sets.iter_mut().max_by_key(order)
     }

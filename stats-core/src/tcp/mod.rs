@@ -25,6 +25,7 @@ use crate::host::{End, LocalProxy, Metrics, TcpHost};
 use crate::http::direction::Direction;
 use crate::http::role::Role;
 use crate::http::tick;
+use crate::record::pending::make_in_turns;
 use exchange::ConnectionExchange;
 use side::ConnectionSide;
 
@@ -133,16 +134,7 @@ impl TcpPlugin {
     /// [`Plugin::make_pending`](crate::http::Plugin::make_pending).
     pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
         let percent = self.config.metrics.new_series_percent;
-        let sides = &mut self.sides;
-        while sides.iter().flatten().any(ConnectionSide::has_pending) {
-            if !host.has_time(percent) {
-                return true;
-            }
-            for side in sides.iter_mut().flatten() {
-                side.make_pending(host);
-            }
-        }
-        false
+        make_in_turns(&mut self.sides, host, percent)
     }
 
     /// Gives back what the host holds.

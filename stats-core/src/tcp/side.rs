@@ -11,6 +11,7 @@ use crate::http::role::Role;
 use crate::labels::operation::Operations;
 use crate::record::expressions::UserExpressions;
 use crate::record::facts::Facts;
+use crate::record::pending::Pending;
 use crate::record::plan::Plan;
 use crate::record::tables::Tables;
 use crate::record::{ConnectionCounts, Recorder};
@@ -100,16 +101,6 @@ impl ConnectionSide {
         self.gatherer.tick();
     }
 
-    /// Makes one series of a label set that waits; whether one did.
-    pub fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
-        self.recorder.make_pending(host, &self.tables)
-    }
-
-    /// Whether label sets wait for their series.
-    pub fn has_pending(&self) -> bool {
-        self.recorder.has_pending()
-    }
-
     /// Counts what waits for its series.
     pub fn finish(&mut self, host: &mut dyn Metrics) {
         self.recorder.end(host, &self.tables);
@@ -160,5 +151,15 @@ impl ConnectionSide {
             self.recorder
                 .record_connection(host, &self.tables, facts, new);
         }
+    }
+}
+
+impl Pending for ConnectionSide {
+    fn make_pending(&mut self, host: &mut dyn Metrics) -> bool {
+        self.recorder.make_pending(host, &self.tables)
+    }
+
+    fn has_pending(&self) -> bool {
+        self.recorder.has_pending()
     }
 }
