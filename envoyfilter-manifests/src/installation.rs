@@ -1,6 +1,6 @@
 //! An installation: the settings of `mixerless manifests`, checked and with defaults filled in.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::json;
 use stats_core::labels::metrics::PREFIX;
 
@@ -8,6 +8,7 @@ use crate::istio_version::IstioVersion;
 use crate::module_source::{ModuleSource, sha256};
 use crate::plugin_config::PluginConfig;
 use crate::settings::{Method, Native, Settings, Target, Tcp};
+use crate::values::{duration, name, prometheus_url};
 
 /// Everything on which the generated files depend.
 #[derive(Clone, Debug)]
@@ -24,8 +25,10 @@ pub struct Installation {
     pub platform: Platform,
     /// The namespace of the mesh's or the gateway's resources.
     pub namespace: String,
-    /// The workload that is scaled and released by its metrics.
+    /// The workload behind a bare Envoy, and the one that is scaled and released by its metrics.
     pub workload: ScaledWorkload,
+    /// Whether it is to be scaled and released: only a workload that was named.
+    pub scales: bool,
     /// The URL of Prometheus for the readers.
     pub prometheus_url: String,
     /// How often it scrapes.
@@ -90,10 +93,11 @@ impl Installation {
             source,
             image_pull_secret: settings.image_pull_secret.clone(),
             plugin: plugin(settings, &platform)?,
+            workload: workload(settings, &platform)?,
+            scales: settings.workload.is_some(),
             platform,
             namespace: name("--namespace", settings.namespace.as_deref(), namespace)?,
-            workload: workload(settings)?,
-            prometheus_url: prometheus_url(settings)?,
+            prometheus_url: prometheus_url(settings.prometheus_url.as_deref())?,
             scrape_interval: duration(settings.scrape_interval.as_deref().unwrap_or("15s"))?,
             cluster: name("--cluster", settings.cluster.as_deref(), "kubernetes")?,
         })
@@ -269,7 +273,25 @@ fn plugin(settings: &Settings, platform: &Platform) -> Result<PluginConfig> {
     Ok(plugin)
 }
 
-fn workload(settings: &Settings) -> Result<ScaledWorkload> {
+fn workload(settings: &Settings, platform: &Platform) -> Result<ScaledWorkload> {
+    if settings.workload.is_none() && !matches!(platform, Platform::Envoy { .. }) {
+        for (given, flag) in [
+            (
+                settings.workload_namespace.is_some(),
+                "--workload-namespace",
+            ),
+            (settings.workload_port.is_some(), "--workload-port"),
+            (
+                settings.requests_per_second.is_some(),
+                "--requests-per-second",
+            ),
+        ] {
+            ensure!(
+                !given,
+                "{flag} is of the workload that --workload names: add that, or leave {flag} out"
+            );
+        }
+    }
     let requests_per_second = settings.requests_per_second.unwrap_or(10);
     ensure!(
         requests_per_second > 0,
@@ -285,51 +307,6 @@ fn workload(settings: &Settings) -> Result<ScaledWorkload> {
         port: settings.workload_port.unwrap_or(9898),
         requests_per_second,
     })
-}
-
-/// A valid Kubernetes name. It is also put into queries, so that it must not contain quotes.
-fn name(flag: &str, given: Option<&str>, otherwise: &str) -> Result<String> {
-    let name = given.unwrap_or(otherwise);
-    let inside = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
-    let edge = |c: char| matches!(c, 'a'..='z' | '0'..='9');
-    ensure!(
-        name.len() <= 253
-            && name.starts_with(edge)
-            && name.ends_with(edge)
-            && name.chars().all(inside),
-        "{flag}: {name:?} is no name: write small letters, digits, - and . only"
-    );
-    Ok(name.to_owned())
-}
-
-fn prometheus_url(settings: &Settings) -> Result<String> {
-    let url = settings
-        .prometheus_url
-        .as_deref()
-        .unwrap_or("http://prometheus.istio-system:9090");
-    ensure!(
-        url.starts_with("http://") || url.starts_with("https://"),
-        "--prometheus-url: {url} is no URL: write http://HOST:PORT"
-    );
-    Ok(url.trim_end_matches('/').to_owned())
-}
-
-fn duration(text: &str) -> Result<String> {
-    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
-    let number: u32 = number
-        .parse()
-        .ok()
-        .filter(|&number| number > 0)
-        .with_context(|| format!("--scrape-interval: {text} is no duration: write 15s"))?;
-    ensure!(
-        matches!(unit, "ms" | "s" | "m"),
-        "--scrape-interval: {text} is no duration: write 15s"
-    );
-    ensure!(
-        unit == "ms" || unit == "s" && number <= 15,
-        "--scrape-interval: {text} is too long: rates look back one minute and need four scrapes in it: at most 15s"
-    );
-    Ok(format!("{number}{unit}"))
 }
 
 #[cfg(test)]
@@ -422,8 +399,12 @@ mod tests {
                 "--scrape-interval: ",
             ),
             (
-                json!({ "image": IMAGE, "requests-per-second": 0 }),
-                "--requests-per-second",
+                json!({ "image": IMAGE, "workload": "web", "requests-per-second": 0 }),
+                "--requests-per-second: a pod",
+            ),
+            (
+                json!({ "image": IMAGE, "workload-port": 80 }),
+                "--workload-port is of the workload",
             ),
         ];
         for (settings, expected) in cases {

@@ -15,6 +15,8 @@ pub struct IstioVersion {
 impl IstioVersion {
     /// The version without a setting.
     pub const DEFAULT: Self = Self::new(1, 30);
+    /// The newest that these manifests were tried with.
+    pub const NEWEST: Self = Self::new(1, 31);
     /// The oldest whose agent pulls `oci://`.
     pub const OLDEST: Self = Self::new(1, 12);
 

@@ -2,7 +2,7 @@
 //!
 //! | command | module |
 //! |---|---|
-//! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files |
+//! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files, written by [`output`] |
 //! | `mixerless push` | [`push`]: the module as an OCI image |
 //! | `mixerless check` | [`check`]: the faults of live proxies |
 //! | `mixerless view` | [`view`]: who calls whom, as a page or a picture |
@@ -16,15 +16,18 @@ pub mod istio;
 pub mod istio_version;
 pub mod manifests;
 pub mod module_source;
+pub mod output;
 pub mod plugin_config;
 pub mod proxy;
 pub mod push;
 pub mod readers;
 pub mod settings;
 pub mod view;
+pub mod warnings;
 
 mod envoy_gateway;
 mod scrape;
+mod values;
 
 /// Makes ring the process's TLS provider, unless there is one already.
 fn use_ring() {

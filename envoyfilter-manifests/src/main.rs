@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use envoyfilter_manifests::check::{self, Output};
 use envoyfilter_manifests::installation::Installation;
+use envoyfilter_manifests::output::OutputPlan;
 use envoyfilter_manifests::settings::Settings;
+use envoyfilter_manifests::warnings::warnings;
 use envoyfilter_manifests::{manifests, push, view};
 
 /// Istio's metrics from a Wasm module: attach it to a mesh, push it, check its metrics
@@ -35,6 +37,15 @@ struct ManifestsOptions {
     /// Write files below this directory instead of to standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// With --out: write nothing, say what would change
+    #[arg(long, requires = "out")]
+    dry_run: bool,
+    /// With --out: write nothing, print what would change as a unified diff
+    #[arg(long, requires = "out", conflicts_with = "dry_run")]
+    diff: bool,
+    /// With --out: overwrite and remove files, too, that were edited since the last run
+    #[arg(long, requires = "out")]
+    force: bool,
     /// Print only what is below this directory, for example istio; may be given again
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     only: Vec<String>,
@@ -76,20 +87,25 @@ fn write_manifests(options: ManifestsOptions) -> Result<()> {
         None => options.settings,
     };
     let installation = Installation::new(&settings)?;
-    for warning in installation.plugin.warnings() {
-        eprintln!("warning: --plugin-config: {warning}");
+    for warning in warnings(&installation) {
+        eprintln!("warning: {warning}");
     }
     let bundle = manifests::generate(&installation)?.only(&options.only)?;
-    match &options.out {
-        None => print!("{}", bundle.stream()),
-        Some(directory) => {
-            bundle.write(directory)?;
-            for file in bundle.files() {
-                println!("{}", directory.join(&file.path).display());
-            }
-        }
+    let Some(directory) = &options.out else {
+        print!("{}", bundle.stream());
+        return Ok(());
+    };
+    let plan = OutputPlan::new(&bundle, directory)?;
+    if options.diff {
+        print!("{}", plan.diff());
+        return Ok(());
     }
-    Ok(())
+    let allowed = plan.allow(options.force);
+    if allowed.is_ok() && !options.dry_run {
+        plan.apply()?;
+    }
+    print!("{plan}");
+    allowed
 }
 
 fn asynchronously<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

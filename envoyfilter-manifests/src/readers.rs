@@ -30,7 +30,9 @@ pub fn add(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
     )?;
     bundle.yaml("prometheus/rules.yaml", &[rules::rules(installation)])?;
     bundle.yaml("prometheus/alerts.yaml", &[alerts::alerts(installation)])?;
-    bundle.text("grafana/mixerless.json", grafana::dashboard(installation)?);
+    for (file, dashboard) in grafana::dashboards(installation)? {
+        bundle.text(&file, dashboard);
+    }
     if !matches!(installation.platform, Platform::Envoy { .. }) {
         bundle.yaml(
             "prometheus-operator/pod-monitor.yaml",
@@ -47,23 +49,29 @@ pub fn add(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
     }
     // Scaling and releasing a workload takes the metrics of its own sidecars.
     if let Platform::Istio { native, .. } = installation.platform {
-        bundle.yaml(
-            "autoscaling/prometheus-adapter-values.yaml",
-            &[autoscaling::adapter(installation)],
-        )?;
-        bundle.yaml("autoscaling/hpa.yaml", &[autoscaling::hpa(installation)])?;
-        bundle.yaml(
-            "autoscaling/scaled-object.yaml",
-            &[autoscaling::scaled_object(installation)],
-        )?;
-        bundle.yaml(
-            "flagger/metric-templates.yaml",
-            &flagger::metric_templates(installation),
-        )?;
-        bundle.yaml("flagger/canary.yaml", &[flagger::canary(installation)])?;
+        if installation.scales {
+            scaling(bundle, installation)?;
+        }
         if native != Native::SideBySide {
             bundle.yaml("kiali/kiali-values.yaml", &[kiali::values(installation)])?;
         }
     }
     Ok(())
+}
+
+fn scaling(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
+    bundle.yaml(
+        "autoscaling/prometheus-adapter-values.yaml",
+        &[autoscaling::adapter(installation)],
+    )?;
+    bundle.yaml("autoscaling/hpa.yaml", &[autoscaling::hpa(installation)])?;
+    bundle.yaml(
+        "autoscaling/scaled-object.yaml",
+        &[autoscaling::scaled_object(installation)],
+    )?;
+    bundle.yaml(
+        "flagger/metric-templates.yaml",
+        &flagger::metric_templates(installation),
+    )?;
+    bundle.yaml("flagger/canary.yaml", &[flagger::canary(installation)])
 }

@@ -55,7 +55,8 @@ pub struct Settings {
     /// The gateway, for `--target envoy-gateway` [default: eg]
     #[arg(long, value_name = "NAME")]
     pub gateway: Option<String>,
-    /// The deployment to scale and to release by its metrics [default: podinfo]
+    /// The deployment to scale and to release by its metrics; without it there is no autoscaler and no canary. For
+    /// `--target envoy`, who the proxy is [default there: podinfo]
     #[arg(long, value_name = "NAME")]
     pub workload: Option<String>,
     /// Its namespace [default: test]

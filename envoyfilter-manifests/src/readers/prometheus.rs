@@ -6,6 +6,10 @@ use super::queries::Queries;
 use crate::bundle::Document;
 use crate::installation::{Installation, Platform};
 
+/// What Kiali's page of an Envoy and Istio's dashboard of Wasm extensions ask for of a proxy itself.
+const OF_A_PROXY: &str = "envoy_server_(uptime|memory_allocated|memory_heap_size)|envoy_wasm_.*\
+                          |envoy_cluster_upstream_(cx_active|rq_total)|envoy_listener_(downstream_cx_active|http_downstream_rq.*)";
+
 /// The whole configuration file.
 pub fn config(installation: &Installation) -> Document {
     let document = Document::new(
@@ -44,7 +48,7 @@ fn jobs(installation: &Installation) -> Vec<Value> {
         Platform::EnvoyGateway { .. } => {}
         Platform::Envoy { scrape_targets } => jobs.push(json!({
             "job_name": "envoy-stats",
-            "metric_relabel_configs": [ours(installation, "keep")],
+            "metric_relabel_configs": [kept(installation)],
             "metrics_path": "/stats/prometheus",
             "static_configs": [{ "targets": scrape_targets }],
         })),
@@ -84,8 +88,8 @@ fn pods(installation: &Installation, job: &str, relabel: &[Value]) -> Value {
     json!({
         "job_name": job,
         "kubernetes_sd_configs": [{ "role": "pod" }],
-        // A proxy has thousands of series about itself; these are the ones about its traffic.
-        "metric_relabel_configs": [ours(installation, "keep")],
+        // A proxy has thousands of series about itself; these are the ones about its traffic, and a few that others ask for.
+        "metric_relabel_configs": [kept(installation)],
         "metrics_path": "/stats/prometheus",
         "relabel_configs": relabel,
     })
@@ -118,16 +122,20 @@ fn merged(installation: &Installation) -> Value {
         "job_name": "istio-merged",
         "kubernetes_sd_configs": [{ "role": "pod" }],
         // Once is enough: two jobs with the same series would double every sum.
-        "metric_relabel_configs": [ours(installation, "drop"), named("drop", "envoy_.*")],
+        "metric_relabel_configs": [named("drop", &ours(installation)), named("drop", "envoy_.*")],
         "relabel_configs": relabel,
     })
 }
 
-fn pod_labels() -> [Value; 3] {
+/// Who a target is. Kiali finds a workload's proxies by `namespace`, `app` and `version`.
+fn pod_labels() -> [Value; 5] {
+    let label = |from: &str, to: &str| json!({ "action": "replace", "source_labels": [format!("__meta_kubernetes_{from}")], "target_label": to });
     [
         json!({ "action": "drop", "regex": "Succeeded|Failed", "source_labels": ["__meta_kubernetes_pod_phase"] }),
-        json!({ "action": "replace", "source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace" }),
-        json!({ "action": "replace", "source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod" }),
+        label("namespace", "namespace"),
+        label("pod_name", "pod"),
+        label("pod_label_app", "app"),
+        label("pod_label_version", "version"),
     ]
 }
 
@@ -135,8 +143,13 @@ fn keep(label: &str, regex: &str) -> Value {
     json!({ "action": "keep", "regex": regex, "source_labels": [label] })
 }
 
-fn ours(installation: &Installation, action: &str) -> Value {
-    named(action, &format!("{}.*", Queries::of(installation).prefix()))
+/// The metrics of a proxy's own page that are stored.
+fn kept(installation: &Installation) -> Value {
+    named("keep", &format!("{}|{OF_A_PROXY}", ours(installation)))
+}
+
+fn ours(installation: &Installation) -> String {
+    format!("{}.*", Queries::of(installation).prefix())
 }
 
 fn named(action: &str, regex: &str) -> Value {

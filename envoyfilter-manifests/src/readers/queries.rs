@@ -134,9 +134,15 @@ impl Queries {
             "!~",
             FAILED_GRPC,
         );
-        let good = self.request_rate(by, &good, window);
-        let all = self.request_rate(by, of, window);
-        format!("100 * ({good} or 0 * {all}) / {all}")
+        self.share(by, &good, of, window)
+    }
+
+    /// The share of some requests in all, in percent. Without traffic there is no value; where there are none of them it is
+    /// zero.
+    pub fn share(&self, by: &[Label], some: &Selection, all: &Selection, window: &str) -> String {
+        let some = self.request_rate(by, some, window);
+        let all = self.request_rate(by, all, window);
+        format!("100 * ({some} or 0 * {all}) / {all}")
     }
 
     /// A quantile of the duration, in milliseconds.
@@ -182,6 +188,12 @@ impl Selection {
     pub fn and(mut self, label: &str, operator: &str, value: &str) -> Self {
         self.matchers.push(format!("{label}{operator}\"{value}\""));
         self
+    }
+
+    /// Only those with a value that the user of a dashboard chose in this variable.
+    #[must_use]
+    pub fn chosen(self, label: Label, variable: &str) -> Self {
+        self.and(label.name(), "=~", &format!("${variable}"))
     }
 
     /// All conditions of another selection too.

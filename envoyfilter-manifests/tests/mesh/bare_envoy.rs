@@ -188,7 +188,7 @@ impl BareEnvoy {
 }
 
 /// The address of a cluster's only endpoint.
-fn endpoint(resources: &mut Value, cluster: usize) -> &mut Value {
+pub fn endpoint(resources: &mut Value, cluster: usize) -> &mut Value {
     let load = &mut resources["clusters"][cluster]["load_assignment"];
     &mut load["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
 }

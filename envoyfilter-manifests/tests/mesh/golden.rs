@@ -2,16 +2,33 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::support::{IMAGE, SHA256, manifests, mixerless, must, run, texts};
 
-/// All defaults for Istio, with the module pinned.
+/// All defaults for Istio, with the module pinned and a workload to scale.
 #[test]
 fn istio() {
-    insta::assert_snapshot!(manifests(json!({ "image": IMAGE, "sha256": SHA256 })).stream());
+    let settings = json!({
+        "image": IMAGE,
+        "sha256": SHA256,
+        "workload": "podinfo",
+        "workload-namespace": "test",
+        "workload-port": 9898,
+    });
+    insta::assert_snapshot!(manifests(settings).stream());
+}
+
+/// Nothing that is applied to a workload which nobody named.
+#[test]
+fn without_a_workload_there_is_no_autoscaler_and_no_canary() {
+    let bundle = manifests(json!({ "image": IMAGE, "sha256": SHA256 }));
+    let scaling = |path: &str| path.starts_with("autoscaling/") || path.starts_with("flagger/");
+    assert!(bundle.files().iter().all(|file| !scaling(&file.path)));
 }
 
 /// Another choice for every setting of Istio.
@@ -84,30 +101,79 @@ fn an_envoy_of_its_own() {
 /// With the command itself: files and stream are the same in two runs, with settings from a file.
 #[tokio::test]
 async fn files_and_stream_are_the_same_and_the_same_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let settings = directory.path().join("mixerless.yaml");
-    fs::write(&settings, format!("image: {IMAGE}\nworkload: web\n")).unwrap();
-    let out = directory.path().join("out");
-    let command = |arguments: &[&str]| {
-        let mut command = mixerless();
-        command
-            .args(["manifests", "--settings"])
-            .arg(&settings)
-            .args(arguments);
-        command
-    };
-    let stream = must(command(&[])).await;
-    for _ in 0..2 {
-        let names = must(command(&["--out", out.to_str().unwrap()])).await;
+    let (_directory, settings, out) = settings();
+    let stream = must(command(&settings, &[])).await;
+    for word in ["new", "unchanged"] {
+        let said = must(command(&settings, &["--out", out.to_str().unwrap()])).await;
         let mut together = String::new();
-        for name in names.lines() {
-            let path = Path::new(name).strip_prefix(&out).unwrap();
-            let text = fs::read_to_string(name).unwrap();
+        for line in said.lines() {
+            let (said, name) = line.split_once(' ').unwrap();
+            assert_eq!(said, word);
+            let path = Path::new(name.trim_start());
+            let text = fs::read_to_string(path).unwrap();
+            let path = path.strip_prefix(&out).unwrap();
             write!(together, "---\n# file: {}\n{text}", path.display()).unwrap();
         }
         assert_eq!(together, stream);
     }
     assert!(stream.contains("name: web"));
+}
+
+/// An edit survives everything but `--force`; `--dry-run` and `--diff` show it and write nothing.
+#[tokio::test]
+async fn an_edited_file_is_shown_and_kept_until_forced() {
+    let (_directory, settings, out) = settings();
+    let to = |flags: &[&str]| {
+        command(
+            &settings,
+            &[&["--out", out.to_str().unwrap()], flags].concat(),
+        )
+    };
+    assert!(must(to(&["--dry-run"])).await.starts_with("new "));
+    assert!(!out.exists());
+    must(to(&[])).await;
+    assert_eq!(must(to(&["--diff"])).await, "");
+
+    let edited = out.join("istio/telemetry.yaml");
+    let ours = fs::read_to_string(&edited).unwrap();
+    let theirs = format!("# by hand\n{ours}");
+    fs::write(&edited, &theirs).unwrap();
+    let line = format!("replaced   {}  (edited)\n", edited.display());
+    for flags in [&[][..], &["--dry-run"]] {
+        let output = run(to(flags)).await;
+        let (stdout, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stdout.contains(&line), "{stdout}");
+        assert!(stderr.contains("telemetry.yaml was edited"), "{stderr}");
+    }
+    let diff = must(to(&["--diff"])).await;
+    assert!(diff.starts_with("--- a/istio/telemetry.yaml\n+++ b/istio/telemetry.yaml\n"));
+    assert!(diff.contains("\n-# by hand\n"), "{diff}");
+    assert_eq!(fs::read_to_string(&edited).unwrap(), theirs);
+
+    assert!(must(to(&["--force", "--dry-run"])).await.contains(&line));
+    assert_eq!(fs::read_to_string(&edited).unwrap(), theirs);
+    assert!(must(to(&["--force"])).await.contains(&line));
+    assert_eq!(fs::read_to_string(&edited).unwrap(), ours);
+}
+
+/// A directory for settings, the settings, and a directory for files.
+fn settings() -> (TempDir, PathBuf, PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let settings = directory.path().join("mixerless.yaml");
+    let text = format!("image: {IMAGE}\nsha256: {SHA256}\nworkload: web\n");
+    fs::write(&settings, text).unwrap();
+    let out = directory.path().join("out");
+    (directory, settings, out)
+}
+
+fn command(settings: &Path, arguments: &[&str]) -> Command {
+    let mut command = mixerless();
+    command
+        .args(["manifests", "--settings"])
+        .arg(settings)
+        .args(arguments);
+    command
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 
 mod bare_envoy;
 mod check;
+mod dashboards;
 mod docs;
 mod gate;
 mod golden;

@@ -56,7 +56,7 @@ fn all_other_objects_are_valid() {
     let others = read("others.yaml");
     let mut kinds = BTreeSet::new();
     for settings in [
-        json!({ "image": IMAGE }),
+        json!({ "image": IMAGE, "workload": "podinfo" }),
         json!({ "image": IMAGE, "sha256": SHA256, "target": "envoy-gateway" }),
         json!({ "image": "https://files.example/mixerless.wasm", "sha256": SHA256, "target": "envoy-gateway" }),
     ] {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use envoyfilter_manifests::bundle::Bundle;
 use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::manifests::generate;
+use envoyfilter_manifests::output::OutputPlan;
 use serde_json::Value;
 
 /// The settings after a push of the module to a registry.
@@ -18,6 +19,11 @@ pub const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c
 pub fn manifests(settings: Value) -> Bundle {
     let settings = serde_json::from_value(settings).unwrap();
     generate(&Installation::new(&settings).unwrap()).unwrap()
+}
+
+/// Writes files into a directory.
+pub fn write(bundle: &Bundle, directory: &Path) {
+    OutputPlan::new(bundle, directory).unwrap().apply().unwrap();
 }
 
 /// The objects of a YAML file.

@@ -59,6 +59,8 @@ fn start(mesh: &RunningMesh) -> Result<Prometheus> {
         "all-off",
         "--scrape-interval",
         "5s",
+        "--workload",
+        "podinfo",
         "--requests-per-second",
         &share,
     ];

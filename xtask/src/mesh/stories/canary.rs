@@ -118,7 +118,14 @@ pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
 fn start(mesh: &RunningMesh) -> Result<Prometheus> {
     let cluster = &mesh.cluster;
     let api = &cluster.api;
-    let flags = ["--native", "all-off", "--scrape-interval", "2s"];
+    let flags = [
+        "--native",
+        "all-off",
+        "--scrape-interval",
+        "2s",
+        "--workload",
+        "podinfo",
+    ];
     let manifests = mesh.registry.manifests("canary", &flags)?;
     workload::start_podinfo(cluster, &manifests)?;
     let prometheus = Prometheus::start(cluster, &manifests)?;
