@@ -25,7 +25,9 @@ pub mod settings;
 pub mod view;
 pub mod warnings;
 
+mod attributes;
 mod envoy_gateway;
+mod expressions;
 mod scrape;
 mod values;
 

@@ -12,6 +12,8 @@ use stats_core::labels::LABELS;
 use stats_core::labels::operation;
 use stats_core::peer::unknown::UnknownReason;
 
+use crate::expressions;
+
 /// A configuration that the module accepts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PluginConfig {
@@ -55,11 +57,12 @@ impl PluginConfig {
     /// Checks a configuration.
     ///
     /// # Errors
-    /// When the module would refuse it.
+    /// When the module would refuse it, or an expression in it is none.
     pub fn new(fields: Map<String, Value>) -> Result<Self> {
         let json = serde_json::to_vec(&fields)?;
-        let (config, warnings) =
+        let (config, mut warnings) =
             Config::parse(&json).map_err(|error| anyhow!("--plugin-config: {error}"))?;
+        warnings.extend(expressions::check(&fields).context("--plugin-config")?);
         Ok(Self {
             fields,
             config,
@@ -126,7 +129,7 @@ impl PluginConfig {
         self.config.metrics.max_series
     }
 
-    /// The warnings of the module, one line each.
+    /// The warnings of the module, and of its expressions, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

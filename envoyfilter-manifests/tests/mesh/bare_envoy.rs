@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use envoyfilter_manifests::plugin_config::PluginConfig;
 use harness::envoy::{ADMIN_SOCKET, EnvoyOptions};
 use harness::{App, Client, Envoy, Page, eventually, install};
 use serde_json::{Value, json};
@@ -103,6 +104,51 @@ async fn labels_of_ones_own_come_out_of_the_names_too() {
         .filter(|name| name.contains("___"))
         .collect();
     assert!(glued.is_empty(), "{glued:?}");
+}
+
+/// What does not parse here is what Envoy does not parse, whose module then leaves the label out.
+#[tokio::test]
+async fn expressions_are_judged_as_envoy_judges_them() {
+    let expressions = [
+        "request.host",
+        "'a' + \"b\"",
+        "has(request.headers['x'])",
+        "['a'].exists(x, x == request.method)",
+        "request.headers[?'x']",
+        "response.code >= ",
+        "request.host ==== 'a'",
+        "'open",
+        "size(request.path",
+        "a b",
+        "1 ? 2",
+        "request..host",
+    ];
+    let labels: Vec<String> = (0..expressions.len())
+        .map(|at| format!("label_{at}"))
+        .collect();
+    let config = |expression: &dyn Fn(usize) -> String| {
+        let dimensions: serde_json::Map<String, Value> = labels
+            .iter()
+            .enumerate()
+            .map(|(at, label)| (label.clone(), json!(expression(at))))
+            .collect();
+        json!({ "metrics": [{ "dimensions": dimensions }] })
+    };
+    let asked = config(&|at| expressions[at].to_owned()).to_string();
+    let proxy = BareEnvoy::configured(config(&|_| "'a'".to_owned()), |bootstrap| {
+        configure(bootstrap, &asked);
+    })
+    .await;
+    proxy.get("/version").await;
+    let counted = |page: &Page| !page.series("istio_requests_total").is_empty();
+    let page = proxy.page_when("a request is counted", counted).await;
+    let series = page.series("istio_requests_total");
+    for (label, expression) in labels.iter().zip(expressions) {
+        let by_envoy = series[0].label(label).is_some();
+        let config = json!({ "metrics": [{ "match": expression }] });
+        let here = PluginConfig::from_setting(&config).is_ok();
+        assert_eq!(here, by_envoy, "{expression}");
+    }
 }
 
 async fn validate(bootstrap: &str) {
