@@ -6,7 +6,9 @@ use std::process::Command;
 
 use clap::ValueEnum;
 use envoyfilter_manifests::check::Fault;
+use envoyfilter_manifests::plugin_config::PluginConfig;
 use serde_json::Value;
+use stats_core::labels::metrics::{HttpMetric, TcpMetric};
 use tempfile::TempDir;
 
 use crate::bare_envoy::BareEnvoy;
@@ -77,6 +79,28 @@ async fn the_commands_of_every_page_write_what_the_page_then_applies() {
     }
 }
 
+/// The example of the page about migration: its configuration is one, and says what the page says.
+#[test]
+fn the_configuration_after_a_migration_is_one() {
+    let page = read("migration.md");
+    let blocks = page.split("```yaml\n").skip(1);
+    let configurations: Vec<Value> = blocks
+        .map(|block| parse(block.split("```").next().unwrap()).remove(0))
+        .filter(|object| object.get("kind").is_none())
+        .collect();
+    let [configuration] = &configurations[..] else {
+        panic!("one configuration: {configurations:?}");
+    };
+    let plugin = PluginConfig::from_setting(configuration).unwrap();
+    assert_eq!(plugin.warnings(), [""; 0]);
+    assert!(plugin.custom_labels().contains("request_host"));
+    let http = HttpMetric::ALL.map(HttpMetric::name);
+    let tcp = TcpMetric::ALL.map(TcpMetric::name);
+    for metric in http.iter().chain(&tcp) {
+        assert!(page.contains(metric), "{metric}");
+    }
+}
+
 #[test]
 fn every_fault_is_explained_and_in_the_schema() {
     let page = read("check.md");
@@ -142,7 +166,14 @@ async fn every_flag_that_a_page_names_is_one() {
         help.args([command, "--help"]);
         known += &must(help).await;
     }
-    for page in PAGES.into_iter().chain(["check.md", "view.md"]) {
+    let others = [
+        "check.md",
+        "dashboards.md",
+        "migration.md",
+        "uninstall.md",
+        "view.md",
+    ];
+    for page in PAGES.into_iter().chain(others) {
         for span in read(page).split('`').skip(1).step_by(2) {
             let Some(flag) = span
                 .split([' ', '='])
