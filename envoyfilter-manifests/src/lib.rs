@@ -2,7 +2,7 @@
 //!
 //! | command | module |
 //! |---|---|
-//! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files, written by [`output`] |
+//! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files, written by [`output`], or a Helm [`chart`] |
 //! | `mixerless push` | [`push`]: the module as an OCI image |
 //! | `mixerless check` | [`check`]: the faults of live proxies |
 //! | `mixerless view` | [`view`]: who calls whom, as a page or a picture |
@@ -10,6 +10,7 @@
 //! Not here: what the module does. Labels, metric names and tag rules come from `stats-core`.
 
 pub mod bundle;
+pub mod chart;
 pub mod check;
 pub mod installation;
 pub mod istio;

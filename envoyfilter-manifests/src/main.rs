@@ -10,7 +10,7 @@ use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::output::OutputPlan;
 use envoyfilter_manifests::settings::Settings;
 use envoyfilter_manifests::warnings::warnings;
-use envoyfilter_manifests::{manifests, push, view};
+use envoyfilter_manifests::{chart, manifests, push, view};
 
 /// Istio's metrics from a Wasm module: attach it to a mesh, push it, check its metrics
 #[derive(Parser)]
@@ -37,6 +37,24 @@ struct ManifestsOptions {
     /// Write files below this directory instead of to standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    replacing: ReplaceOptions,
+    /// With --out: write a Helm chart of what is applied to the cluster, with these settings as its values
+    #[arg(long, requires = "out")]
+    chart: bool,
+    /// Print only what is below this directory, for example istio; may be given again
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    only: Vec<String>,
+    /// Read settings from a YAML file: a line each, named as these flags; flags win
+    #[arg(long = "settings", value_name = "FILE")]
+    settings_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What happens to files that are there already.
+#[derive(Args)]
+struct ReplaceOptions {
     /// With --out: write nothing, say what would change
     #[arg(long, requires = "out")]
     dry_run: bool,
@@ -46,14 +64,6 @@ struct ManifestsOptions {
     /// With --out: overwrite and remove files, too, that were edited since the last run
     #[arg(long, requires = "out")]
     force: bool,
-    /// Print only what is below this directory, for example istio; may be given again
-    #[arg(long, value_name = "DIR", conflicts_with = "out")]
-    only: Vec<String>,
-    /// Read settings from a YAML file: a line each, named as these flags; flags win
-    #[arg(long = "settings", value_name = "FILE")]
-    settings_file: Option<PathBuf>,
-    #[command(flatten)]
-    settings: Settings,
 }
 
 fn main() -> ExitCode {
@@ -90,18 +100,22 @@ fn write_manifests(options: ManifestsOptions) -> Result<()> {
     for warning in warnings(&installation) {
         eprintln!("warning: {warning}");
     }
-    let bundle = manifests::generate(&installation)?.only(&options.only)?;
+    let bundle = if options.chart {
+        chart::chart(&settings)?
+    } else {
+        manifests::generate(&installation)?.only(&options.only)?
+    };
     let Some(directory) = &options.out else {
         print!("{}", bundle.stream());
         return Ok(());
     };
     let plan = OutputPlan::new(&bundle, directory)?;
-    if options.diff {
+    if options.replacing.diff {
         print!("{}", plan.diff());
         return Ok(());
     }
-    let allowed = plan.allow(options.force);
-    if allowed.is_ok() && !options.dry_run {
+    let allowed = plan.allow(options.replacing.force);
+    if allowed.is_ok() && !options.replacing.dry_run {
         plan.apply()?;
     }
     print!("{plan}");

@@ -25,8 +25,28 @@ pub fn generate(installation: &Installation) -> Result<Bundle> {
         }
         Platform::Envoy { .. } => envoy(&mut bundle, installation)?,
     }
+    kustomization(&mut bundle)?;
     readers::add(&mut bundle, installation)?;
     Ok(bundle)
+}
+
+/// The base for Kustomize: what is applied to a cluster, if there is any.
+fn kustomization(bundle: &mut Bundle) -> Result<()> {
+    let files = bundle.files().iter().map(|file| file.path.as_str());
+    let applied = |path: &&str| path.starts_with("istio/") || path.starts_with("envoy-gateway/");
+    let resources: Vec<&str> = files.filter(applied).collect();
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let document = Document::new(
+        "kubectl apply -k . applies what attaches the module; a kustomization of your own can have this directory as a resource.",
+        serde_json::json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": resources,
+        }),
+    );
+    bundle.yaml("kustomization.yaml", &[document])
 }
 
 /// The pieces for an Envoy with a bootstrap file, and one file with all of them.

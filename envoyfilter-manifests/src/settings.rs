@@ -84,10 +84,11 @@ pub struct Settings {
 }
 
 /// The platform of the proxies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// An Istio mesh
+    #[default]
     Istio,
     /// Envoy Gateway
     EnvoyGateway,

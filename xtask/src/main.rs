@@ -13,6 +13,7 @@ mod fuzz;
 mod gungraun;
 mod mesh;
 mod module;
+mod packages;
 mod parsers;
 mod paths;
 mod process;
@@ -83,6 +84,8 @@ enum Task {
     },
     /// Show the module at work between real Envoys
     Demo(demo::DemoOptions),
+    /// Render the Helm chart and the kustomization with Helm and Kustomize, and compare them with the files
+    Packages,
     /// Play the mesh's stories under real control planes, in namespaces of this machine
     Mesh(mesh::MeshOptions),
 }
@@ -127,6 +130,7 @@ fn run(task: Task) -> Result<()> {
         Task::Matrix { test_args } => test::matrix(&test_args),
         Task::Soak { minutes } => test::soak(minutes),
         Task::Demo(options) => demo::run(&options),
+        Task::Packages => packages::run(),
         Task::Mesh(options) => mesh::run(&options),
     }
 }

@@ -1,6 +1,7 @@
 //! What `mixerless` generates, pushes and finds, tested with a real Envoy, registry and Prometheus.
 //!
 //! The programs that these tests need come with `cargo xtask setup`; a test without its program fails with that instruction.
+//! Those of `packages` need Helm and Kustomize, and come with `cargo xtask packages`.
 
 #![allow(
     clippy::expect_used,
@@ -15,6 +16,7 @@ mod dashboards;
 mod docs;
 mod gate;
 mod golden;
+mod packages;
 mod patches;
 mod prometheus;
 mod push;

@@ -243,8 +243,6 @@ async fn promtool_accepts_every_configuration_and_its_rules() {
     }
 }
 
-/// Debian's Prometheus is built without Kubernetes. The results of discovery are put into the file instead: a pod for
-/// each target, with its ports and annotations, so that the relabelling is tested.
 /// Each alert fires for the series that it is about, and not for those in order.
 #[tokio::test]
 async fn every_alert_fires_when_it_should_and_only_then() {
@@ -349,6 +347,8 @@ async fn every_alert_fires_when_it_should_and_only_then() {
     must(command).await;
 }
 
+/// Debian's Prometheus is built without Kubernetes. The results of discovery are put into the file instead: a pod for
+/// each target, with its ports and annotations, so that the relabelling is tested.
 fn discover_statically(config: &Path, targets: &[SocketAddr]) {
     let mut prometheus = parse(&fs::read_to_string(config).unwrap()).remove(0);
     let pods: Vec<Value> = targets

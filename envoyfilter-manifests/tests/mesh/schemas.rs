@@ -86,6 +86,7 @@ fn all_other_objects_are_valid() {
         "EnvoyExtensionPolicy",
         "EnvoyProxy",
         "HorizontalPodAutoscaler",
+        "Kustomization",
         "MetricTemplate",
         "PodMonitor",
         "PrometheusRule",

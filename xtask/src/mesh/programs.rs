@@ -181,3 +181,25 @@ pub fn of(story: Story) -> Vec<&'static Source> {
     }
     sources
 }
+
+/// Renders the chart of `mixerless manifests --chart`.
+pub const HELM: Source = Source {
+    name: "helm",
+    module: "helm.sh/helm/v3",
+    version: "v3.19.0",
+    kind: BuildKind::Required,
+    programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+    tags: "",
+    linker_flags: "",
+};
+
+/// Builds the kustomization of `mixerless manifests`.
+pub const KUSTOMIZE: Source = Source {
+    name: "kustomize",
+    module: "sigs.k8s.io/kustomize/kustomize/v5",
+    version: "v5.7.1",
+    kind: BuildKind::Required,
+    programs: &[("kustomize", "sigs.k8s.io/kustomize/kustomize/v5")],
+    tags: "",
+    linker_flags: "",
+};
