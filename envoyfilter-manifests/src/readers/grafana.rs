@@ -64,7 +64,6 @@ pub fn dashboards(installation: &Installation) -> Result<Vec<(String, String)>> 
 impl Dashboard {
     fn to_value(&self) -> Value {
         let source = json!({
-            "current": {},
             "label": "Prometheus",
             "name": "datasource",
             "query": "prometheus",
@@ -75,10 +74,13 @@ impl Dashboard {
             .collect();
         let others = json!({
             "asDropdown": false,
+            "icon": "external link",
             "includeVars": false,
             "keepTime": true,
             "tags": ["mixerless"],
+            "targetBlank": false,
             "title": "",
+            "tooltip": "",
             "type": "dashboards",
         });
         json!({
