@@ -33,12 +33,11 @@ struct Dashboard {
     rows: Vec<Row>,
 }
 
-/// A choice of values of a label, of which a user may take several, or all.
+/// A choice of values, of which a user may take several, or all.
 struct Variable {
     name: &'static str,
-    label: Label,
-    /// The series that have the label.
-    series: String,
+    /// Labels whose values they are, each with the series that have it.
+    sources: Vec<(Label, String)>,
 }
 
 /// The files, each with the text that Grafana imports.
@@ -103,24 +102,51 @@ impl Dashboard {
 }
 
 impl Variable {
-    /// The namespace and the name of what a dashboard is about, among these series.
+    /// The namespace and the name of what a dashboard is about: the values of the two labels in each of these selections.
     fn both(
         queries: &Queries,
-        of: &Selection,
-        [namespace, name]: [(&'static str, Label); 2],
+        names: [&'static str; 2],
+        of: &[(Selection, [Label; 2])],
     ) -> Vec<Self> {
-        let within = of.clone().chosen(namespace.1, namespace.0);
-        [(namespace, of), (name, &within)]
-            .map(|((name, label), of)| Self {
+        let [namespace, name] = names;
+        let sources = |at: usize| {
+            of.iter().map(move |(of, labels)| {
+                let within = match at {
+                    0 => of.clone(),
+                    _ => of.clone().chosen(labels[0], namespace),
+                };
+                (labels[at], queries.traffic(&within))
+            })
+        };
+        [(namespace, 0), (name, 1)]
+            .map(|(name, at)| Self {
                 name,
-                label,
-                series: queries.traffic(of),
+                sources: sources(at).collect(),
             })
             .into()
     }
 
+    /// The query, and what its result is taken apart by, if need be.
+    fn query(&self) -> (String, &'static str) {
+        if let [(label, series)] = &self.sources[..] {
+            return (format!("label_values({series}, {})", label.name()), "");
+        }
+        let renamed: Vec<String> = self
+            .sources
+            .iter()
+            .map(|(label, series)| {
+                format!(
+                    "label_join({series}, \"value\", \"\", \"{}\")",
+                    label.name()
+                )
+            })
+            .collect();
+        let values = format!("group by (value) ({})", renamed.join(" or "));
+        (format!("query_result({values})"), "/value=\"([^\"]*)\"/")
+    }
+
     fn to_value(&self) -> Value {
-        let query = format!("label_values({}, {})", self.series, self.label.name());
+        let (query, regex) = self.query();
         json!({
             "allValue": ".*",
             "current": { "selected": true, "text": ["All"], "value": ["$__all"] },
@@ -132,6 +158,7 @@ impl Variable {
             "name": self.name,
             "query": { "query": query, "refId": self.name },
             "refresh": 2,
+            "regex": regex,
             "sort": 1,
             "type": "query",
         })

@@ -45,6 +45,12 @@ async fn every_query_answers_in_a_mesh() {
     let prometheus = Prometheus::of(istio(), targets.as_flattened()).await;
     let _traffic = Traffic::start(mesh.outbound.traffic, Some(tcp.outbound.traffic));
     all_answer(&prometheus, istio()).await;
+    // The cart only calls, and can be chosen like podinfo.
+    let (_, workload) = dashboards(&manifests(istio())).pop().unwrap();
+    let query = &workload["templating"]["list"][2]["query"]["query"];
+    let workloads = filled_in(&values(query.as_str().unwrap()), ".*");
+    let workloads = prometheus.number(&format!("count({workloads})")).await;
+    assert_eq!(workloads.to_string(), "2");
     // By the labels with which Kiali chooses a workload's proxies. The others are not on a sidecar's page by default.
     for metric in KIALI[..3].iter().chain(&WASM) {
         let of_podinfo = format!("{metric}{{namespace=\"test\",app=\"podinfo\"}}");
@@ -130,9 +136,7 @@ async fn all_answer(prometheus: &Prometheus, settings: Value) {
             }
             for variable in &dashboard["templating"]["list"].as_array().unwrap()[1..] {
                 let query = variable["query"]["query"].as_str().unwrap();
-                let inside = query.strip_prefix("label_values(").unwrap();
-                let (series, label) = inside.trim_end_matches(')').rsplit_once(", ").unwrap();
-                let values = format!("group by ({label}) ({series})");
+                let values = values(query);
                 answers(prometheus, &filled_in(&values, choice)).await;
                 asked += 1;
             }
@@ -140,6 +144,17 @@ async fn all_answer(prometheus: &Prometheus, settings: Value) {
         assert!(asked > 50, "{asked}");
         println!("{asked} queries");
     }
+}
+
+/// What Grafana asks for the values of a variable.
+fn values(query: &str) -> String {
+    let inside = query.trim_end_matches(')');
+    if let Some(inside) = inside.strip_prefix("label_values(") {
+        let (series, label) = inside.rsplit_once(", ").unwrap();
+        return format!("group by ({label}) ({series})");
+    }
+    let inside = query.strip_prefix("query_result(").unwrap();
+    inside.strip_suffix(')').unwrap().to_owned()
 }
 
 /// As Grafana fills it in, with the same choice for every variable.

@@ -17,8 +17,7 @@ pub fn dashboard(queries: &Queries, trust: Row) -> Dashboard {
     let [_, namespace] = queries.own_labels();
     let variable = Variable {
         name: "namespace",
-        label: namespace,
-        series: queries.traffic(&queries.own()),
+        sources: vec![(namespace, queries.traffic(&queries.own()))],
     };
     let of = queries.own().chosen(namespace, "namespace");
     let mut rows = vec![overview(queries, &of), traffic(queries, &of)];

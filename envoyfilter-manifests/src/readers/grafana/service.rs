@@ -12,13 +12,10 @@ use super::{Dashboard, Variable, WINDOW, parts, uid};
 use crate::readers::queries::{Queries, Selection};
 
 pub fn dashboard(queries: &Queries) -> Dashboard {
-    let labels = [
-        ("namespace", DestinationServiceNamespace),
-        ("service", DestinationServiceName),
-    ];
+    let labels = [DestinationServiceNamespace, DestinationServiceName];
     let chosen = |of: Selection| {
-        let [namespace, name] = labels;
-        of.chosen(namespace.1, namespace.0).chosen(name.1, name.0)
+        of.chosen(labels[0], "namespace")
+            .chosen(labels[1], "service")
     };
     let (called, served) = (chosen(Selection::called()), chosen(Selection::served()));
     let mut rows = Vec::new();
@@ -46,7 +43,12 @@ pub fn dashboard(queries: &Queries) -> Dashboard {
         name: "service",
         title: "Service (mixerless)",
         description: "One service or several. What clients see includes requests that never arrived.",
-        variables: Variable::both(queries, &queries.own(), labels),
+        variables: Variable::both(
+            queries,
+            ["namespace", "service"],
+            // Whoever reports it: services outside of the mesh have clients in it alone.
+            &[(Selection::default(), labels)],
+        ),
         rows,
     }
 }

@@ -1,8 +1,8 @@
 //! One workload or several: what they serve, and what they call. Of gateways, what they pass on.
 
 use stats_core::labels::Label::{
-    self, DestinationServiceName, DestinationServiceNamespace, DestinationWorkload, SourceWorkload,
-    SourceWorkloadNamespace,
+    self, DestinationServiceName, DestinationServiceNamespace, DestinationWorkload,
+    DestinationWorkloadNamespace, SourceWorkload, SourceWorkloadNamespace,
 };
 
 use super::measure::Measure;
@@ -47,13 +47,28 @@ pub fn dashboard(queries: &Queries) -> Dashboard {
         } else {
             "One workload or several, as their own proxies report what they serve and what they call."
         },
-        variables: Variable::both(
-            queries,
-            &queries.own(),
-            [("namespace", namespace), ("workload", name)],
-        ),
+        variables: variables(queries),
         rows,
     }
+}
+
+/// Workloads that serve, and those that only call, such as gateways.
+fn variables(queries: &Queries) -> Vec<Variable> {
+    let called = (
+        Selection::called(),
+        [SourceWorkloadNamespace, SourceWorkload],
+    );
+    let served = (
+        Selection::served(),
+        [DestinationWorkloadNamespace, DestinationWorkload],
+    );
+    let all = [called, served];
+    let of = if queries.from_gateway() {
+        &all[..1]
+    } else {
+        &all
+    };
+    Variable::both(queries, ["namespace", "workload"], of)
 }
 
 fn chosen(of: Selection, [name, namespace]: [Label; 2]) -> Selection {
