@@ -22,7 +22,7 @@ pub fn check(fields: &Map<String, Value>) -> Result<Vec<String>> {
                 format!("; the nearest is {nearest}")
             });
             warnings.push(format!(
-                "configuration at {path}: {name} is no attribute of Envoy, and its value `unknown` then{nearest}"
+                "configuration at {path}: {name} is no attribute of Envoy, so that it never has a value{nearest}"
             ));
         }
     }
@@ -77,9 +77,11 @@ fn parse(path: &str, text: &str) -> Result<IdedExpr> {
     } else {
         String::new()
     };
+    // Without the list of all that may stand there.
+    let problem = first.msg.trim_start_matches("Syntax error: ");
+    let problem = problem.split(" expecting {").next().unwrap_or(problem);
     bail!(
-        "configuration at {path}: {text:?} is no CEL expression, {line}column {column}: {}",
-        first.msg
+        "configuration at {path}: {text:?} is no CEL expression, {line}column {column}: {problem}"
     )
 }
 
@@ -210,7 +212,7 @@ mod tests {
                 "$.metrics[1].dimensions.host: request.hots is",
                 "the nearest is request.host",
             ),
-            ("$.metrics[1].match: y is", "then"),
+            ("$.metrics[1].match: y is", "never has a value"),
         ];
         assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
         for (warning, (beginning, end)) in warnings.iter().zip(expected) {
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn what_does_not_parse_is_an_error_with_field_and_position() {
         for (expression, position) in [
-            ("response.code >= ", "column 18: "),
+            ("response.code >= ", "column 18: mismatched input '<EOF>'"),
             ("request.host ==== 'a'", "column 16: "),
             ("'open", "column 1: "),
             ("a +\n b b", "line 2, column 4: "),

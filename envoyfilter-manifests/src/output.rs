@@ -102,8 +102,8 @@ impl<'a> OutputPlan<'a> {
         }
         match of(Owner::Editor) {
             Some(edited) if !force => bail!(
-                "--out: {edited} was edited since it was written: --diff shows what would be lost, --force takes it back; to keep \
-                 an edit, make it where you apply the files, or in a copy"
+                "--out: {edited} was edited since it was written: --diff shows what would be lost, --force overwrites it; keep \
+                 changes of your own in a copy, or in a kustomization that has this directory as its base"
             ),
             _ => Ok(()),
         }
