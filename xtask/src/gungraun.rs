@@ -27,9 +27,18 @@ pub fn ensure() -> Result<()> {
         return Ok(());
     }
     let mut install = cargo("install");
+    // Unoptimized, because it is compiled once for a run or two in which it waits for valgrind.
     install
-        .args([RUNNER, "--version", version, "--locked", "--root"])
-        .arg(paths::tools());
+        .args([
+            RUNNER,
+            "--version",
+            version,
+            "--locked",
+            "--debug",
+            "--root",
+        ])
+        .arg(paths::tools())
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
     steps::bring(&thing, "cargo install", || capture(&mut install))?;
     Ok(())
 }

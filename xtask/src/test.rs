@@ -113,7 +113,8 @@ fn build_module() -> Result<()> {
 
 /// Fails where the core takes more than its budget.
 fn count_instructions() -> Result<()> {
-    show(cargo("bench").args(["--package", "bench", "--bench", "instructions"]))
+    let scope = ["--package", "bench", "--no-default-features"];
+    show(cargo("bench").args(scope).args(["--bench", "instructions"]))
 }
 
 fn cargo_test(scope: &[&str], envoy: &EnvoyBinary, test_args: &[String]) -> Result<()> {
