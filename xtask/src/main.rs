@@ -55,13 +55,9 @@ enum Task {
     },
     /// Prove that stats-core builds without std, on other targets, with and without each feature
     NoStd,
-    /// Try random metrics, whose pages another parser must be able to read, and random bytes through the
-    /// TCP exchange
-    Fuzz {
-        /// How many
-        #[arg(long, default_value_t = 1_000_000)]
-        runs: u32,
-    },
+    /// Try random metrics, whose pages another parser must be able to read, and random bytes for all that
+    /// reads what others write
+    Fuzz(fuzz::FuzzOptions),
     /// Run everything that a change must pass, end to end on real Envoys
     Test {
         #[command(flatten)]
@@ -124,7 +120,7 @@ fn run(task: Task) -> Result<()> {
             module::build_all(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
             Ok(())
         }
-        Task::Fuzz { runs } => fuzz::run(runs),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::NoStd => targets::check(&Toolchain::ensure()?),
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
         Task::Matrix { test_args } => test::matrix(&test_args),

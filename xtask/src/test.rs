@@ -6,11 +6,12 @@ use harness::install::{ENVOY_VARIABLE, MODULE_VARIABLE};
 
 use crate::cargo::cargo;
 use crate::envoy::{self, Choice, EnvoyBinary};
+use crate::fuzz::{self, FuzzOptions};
 use crate::module::{self, Verbosity};
 use crate::process::show;
 use crate::stages::{self, Stage};
 use crate::toolchain::Toolchain;
-use crate::{fuzz, paths, setup, targets};
+use crate::{paths, setup, targets};
 
 /// A few seconds of it.
 const FUZZ_RUNS: u32 = 50_000;
@@ -33,7 +34,9 @@ pub fn everything(choices: &[Choice], test_args: &[String]) -> Result<()> {
             end_to_end_stage(envoy, test_args)
         });
     }
-    stages.push(Stage::new("fuzz", || fuzz::run(FUZZ_RUNS)));
+    stages.push(Stage::new("fuzz", || {
+        fuzz::run(&FuzzOptions::runs(FUZZ_RUNS))
+    }));
     stages.push(Stage::new("instructions", count_instructions));
     stages::run(stages)
 }

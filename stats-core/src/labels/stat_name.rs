@@ -82,6 +82,10 @@ mod tests {
     use super::*;
     use alloc::vec;
     use proptest::prelude::*;
+    use regex::bytes::{Regex, RegexBuilder};
+    use std::sync::LazyLock;
+
+    use crate::labels::LABELS;
 
     #[test]
     fn the_build_name_keeps_its_form_whatever_the_version() {
@@ -126,7 +130,74 @@ mod tests {
         }
     }
 
+    /// A label and its value.
+    type Pair = (String, String);
+
+    /// Envoy's rules, by label.
+    static RULES: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
+        let build = BUILD_TAG_REGEXES.map(|(label, regex)| (label, String::from(regex)));
+        let rules = LABELS.map(|label| (label, tag_regex(label)));
+        let rules = rules.into_iter().chain(build).map(|(label, regex)| {
+            let mut regex = RegexBuilder::new(&regex);
+            (label, regex.unicode(false).build().unwrap())
+        });
+        rules.collect()
+    });
+
+    /// The labels that Envoy's rules take out of a stat name, and what they leave of it. Each rule looks at
+    /// the whole name, and takes out what its first group finds.
+    fn cut_by_rules(stat_name: &str) -> (Vec<Pair>, String) {
+        let name = ["wasmcustom.", stat_name].concat().into_bytes();
+        let mut labels = Vec::new();
+        let mut left: Vec<Option<u8>> = name.iter().copied().map(Some).collect();
+        for (label, rule) in &*RULES {
+            if let Some(found) = rule.captures(&name) {
+                left[found.get(1).unwrap().range()].fill(None);
+                let value = String::from_utf8(found[2].to_vec()).unwrap();
+                labels.push(((*label).into(), value));
+            }
+        }
+        let left = left.into_iter().flatten().collect();
+        (labels, String::from_utf8(left).unwrap())
+    }
+
+    #[test]
+    fn envoys_rules_take_out_the_labels_of_build() {
+        let (labels, left) = cut_by_rules(&build("1.30", "istio_build"));
+        let expected = [("component", "proxy"), ("tag", "1.30")];
+        assert_eq!(labels, expected.map(|(a, b)| (a.into(), b.into())));
+        assert_eq!(left, "wasmcustom.istio_build");
+    }
+
     proptest! {
+        /// With pieces of names, of which a value could make one that a rule finds.
+        #[test]
+        fn no_value_makes_a_label_by_envoys_own_rules(
+            values in prop::collection::vec(
+                prop::collection::vec(
+                    prop_oneof![
+                        Just(b";.;".to_vec()),
+                        Just(b"=.=".to_vec()),
+                        Just(b"reporter".to_vec()),
+                        Just(b"response_code=.=200;.".to_vec()),
+                        Just(b"wasmcustom.component.proxy.tag.1;.".to_vec()),
+                        prop::collection::vec(any::<u8>(), 0..4),
+                    ],
+                    0..6,
+                ),
+                LABELS.len(),
+            )
+        ) {
+            let values = values.iter().map(|pieces| pieces.concat());
+            let values: Vec<String> = values.map(|value| neutral(&value).into_owned()).collect();
+            let labels = LABELS.into_iter().zip(values.iter().map(String::as_str));
+            let stat_name = with_labels("istio_requests_total", labels.clone());
+            let (cut, left) = cut_by_rules(&stat_name);
+            let given = labels.map(|(label, value)| (label.into(), value.into()));
+            prop_assert_eq!(cut, given.collect::<Vec<Pair>>());
+            prop_assert_eq!(left, "wasmcustom.istio_requests_total");
+        }
+
         #[test]
         fn no_value_can_forge_or_break_a_label(
             values in prop::collection::vec(
