@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::fixture::{self, REQUESTS, client, sum, to_host};
 
-/// Takes some seconds to define, where a quarter of a second's worth is defined at once.
-const HOSTS: usize = 900;
+/// Takes some seconds to define, where a hundredth of a second's worth is defined at once.
+const HOSTS: usize = 200;
 
 #[tokio::test]
 async fn label_sets_wait_for_their_series_and_no_count_is_lost() {
