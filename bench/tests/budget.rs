@@ -222,6 +222,18 @@ fn plugins_that_were_replaced_leave_nothing_behind_without_a_tick() {
     assert_eq!(used[3], used[999], "{used:?}");
 }
 
+/// The proxy keeps each number that it gives out.
+#[test]
+fn a_plugin_that_replaces_another_asks_for_no_metric_again() {
+    let mut vm = MODULE.start(&BY_AUTHORITY).unwrap();
+    let mut defined = || {
+        let cost = vm.cost(1, |proxy, _| proxy.set_authority(1)).unwrap();
+        vm.replace_plugin().unwrap();
+        cost.calls.of(HostCall::Define)
+    };
+    assert_eq!([(); 3].map(|()| defined()), [4, 0, 0]);
+}
+
 #[test]
 fn plugins_that_were_replaced_leave_nothing_behind() {
     let mut vm = MODULE.start(&INBOUND).unwrap();

@@ -16,7 +16,7 @@ use crate::attributes as name;
 use crate::budget;
 use crate::facts::connections::{self, ConnectionQuery};
 use crate::facts::{self, Attributes, FactQueries};
-use crate::{pairs, values};
+use crate::{metric_ids, pairs, values};
 
 /// What the proxy holds for one plugin, and what is kept to make use of it.
 #[derive(Default)]
@@ -238,10 +238,13 @@ impl Metrics for Host<'_> {
 
     fn series(&mut self, family: FamilyId, values: &[&str]) -> Option<SeriesId> {
         let (kind, stat_name) = self.state.stat_name(family, values)?;
-        let began_at = self.proxy.now();
-        let metric = self.proxy.define_metric(kind, &stat_name);
-        let took = self.proxy.now().saturating_sub(began_at);
-        budget::change(|budget| budget.spend(took));
+        let metric = metric_ids::find_or_define(&mut self.proxy, kind, &stat_name, |proxy| {
+            let began_at = proxy.now();
+            let metric = proxy.define_metric(kind, &stat_name);
+            let took = proxy.now().saturating_sub(began_at);
+            budget::change(|budget| budget.spend(took));
+            metric
+        });
         metric.map(SeriesId)
     }
 

@@ -19,6 +19,7 @@ mod host;
 mod loaded;
 mod logger;
 mod memory;
+mod metric_ids;
 mod pairs;
 mod requests;
 mod values;
