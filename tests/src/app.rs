@@ -10,6 +10,7 @@
 //! | `/grpc/trailers/CODE` | 200, `application/grpc`, a message, then `grpc-status: CODE` in trailers |
 //! | `/grpc/headers/CODE` | 200, `application/grpc`, `grpc-status: CODE` in headers, nothing after them |
 //! | `/grpc/echo` | 200, `application/grpc`, each message when it comes, then `grpc-status: 0` in trailers |
+//! | `/upgrade` | 101, and then each byte when it comes |
 //! | any other, usually `/version` | 200 with a small JSON body |
 
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -108,13 +110,17 @@ async fn accept(listener: TcpListener, log: RequestLog) {
             let service = service_fn(move |request| answer(request, log.clone()));
             // An error means that the client has closed the connection, as some tests do.
             let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
                 .await;
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, log: RequestLog) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    mut request: Request<Incoming>,
+    log: RequestLog,
+) -> Result<Response<Body>, Infallible> {
+    let upgraded = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let uri = parts.uri.clone();
     log.lock()
@@ -122,6 +128,13 @@ async fn answer(request: Request<Incoming>, log: RequestLog) -> Result<Response<
         .push(parts);
     if uri.path() == "/grpc/echo" {
         return Ok(echo(body));
+    }
+    if uri.path() == "/upgrade" {
+        tokio::spawn(echo_bytes(upgraded));
+        return Ok(with_headers(
+            status("101"),
+            "connection=upgrade&upgrade=websocket",
+        ));
     }
     // The same holds during a request.
     let _ = body.collect().await;
@@ -193,6 +206,13 @@ fn trickle(milliseconds: &str) -> Response<Body> {
         }
     });
     Response::new(body.boxed_unsync())
+}
+
+/// Stops with the connection.
+async fn echo_bytes(upgraded: OnUpgrade) -> Result<()> {
+    let (mut from, mut to) = tokio::io::split(TokioIo::new(upgraded.await?));
+    tokio::io::copy(&mut from, &mut to).await?;
+    Ok(())
 }
 
 /// A task copies the messages; it stops with the call.

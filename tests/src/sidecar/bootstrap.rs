@@ -195,6 +195,8 @@ fn http_manager(listener: &str, sidecar: &SidecarBuilder) -> Result<Value> {
         }],
     });
     let mut manager = http_connection_manager(listener, &routes, &http_filters(sidecar)?);
+    // As Istio has it.
+    manager["typed_config"]["upgrade_configs"] = json!([{ "upgrade_type": "websocket" }]);
     let mut loggers: Vec<Value> = sidecar
         .http
         .access_log
