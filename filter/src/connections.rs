@@ -4,8 +4,6 @@
 use hashbrown::HashTable;
 use stats_core::tcp::Connection;
 
-use crate::abi::ProxyWasm;
-use crate::loaded::Loaded;
 use crate::requests::hash;
 
 /// Connections that are open.
@@ -64,33 +62,9 @@ impl OpenConnections {
         }
     }
 
-    /// Drops the connections of a plugin that are gone, and reports the others where it is time.
-    pub fn tick(
-        &mut self,
-        proxy: ProxyWasm,
-        loaded: &mut Loaded,
-        root: u32,
-        reports: bool,
-    ) -> ProxyWasm {
-        if !self.0.iter().any(|open| open.root == root) {
-            return proxy;
-        }
-        let (tcp, mut host) = loaded.for_connections(proxy);
-        tcp.on_tick();
-        self.0.retain(|open| {
-            if open.root != root {
-                return true;
-            }
-            host.proxy.reuse_memory();
-            let is_open = host.proxy.set_context(open.context);
-            if is_open {
-                tcp.on_open(&mut host, &mut open.connection);
-            }
-            if is_open && reports {
-                tcp.on_report(&mut host, &mut open.connection);
-            }
-            is_open
-        });
-        host.proxy
+    /// The contexts of a plugin's connections.
+    pub fn contexts(&self, root: u32) -> impl Iterator<Item = u32> {
+        let open = self.0.iter().filter(move |open| open.root == root);
+        open.map(|open| open.context)
     }
 }

@@ -30,6 +30,7 @@ use stats_core::host::envoy;
 use stats_core::http::Plugin;
 use stats_core::http::request::Request;
 use stats_core::http::role::Role;
+use stats_core::http::rounds::Rounds;
 
 use abi::{BufferType, LogLevel, ProxyWasm};
 use admission::SharedData;
@@ -141,6 +142,7 @@ impl Contexts {
                     plugin,
                     tcp: None,
                     state,
+                    rounds: Rounds::default(),
                 };
                 if let Some(old) = slot.replace(new) {
                     // What they know is the old plugin's.
@@ -163,8 +165,8 @@ impl Contexts {
         }
     }
 
-    /// Reports open requests and connections, and drops those and the plugins that are gone: the proxy
-    /// does not tell of them, since it would enter the module for each request once more.
+    /// Looks at some of the open requests and connections, makes series that were waited for, and drops the
+    /// plugins that are gone.
     fn tick(&mut self, mut proxy: ProxyWasm, root: u32) {
         let Self {
             plugins,
@@ -174,28 +176,20 @@ impl Contexts {
         let Some(Some(loaded)) = of(plugins, root) else {
             return;
         };
-        if loaded.state.ticks_early {
-            proxy = loaded.make_pending(proxy);
-            if !loaded.plugin.on_early_tick() {
-                return;
-            }
+        let is_due = loaded.on_tick();
+        if is_due {
+            let open = requests.contexts(root).chain(connections.contexts(root));
+            let reports = loaded.plugin.on_tick();
+            loaded.rounds.begin(open, reports);
         }
-        let reports = loaded.plugin.on_tick();
-        let proxy = connections.tick(proxy, loaded, root, reports);
-        let Loaded { plugin, state, .. } = loaded;
-        let mut host = Host::new(proxy, state);
-        requests.retain(root, |open| {
-            host.proxy.reuse_memory();
-            let is_open = host.proxy.set_context(open.context);
-            if !is_open {
-                plugin.on_done(&mut host, &mut open.request);
-            } else if reports {
-                plugin.on_report(&mut host, &mut open.request);
-            }
-            is_open
-        });
-        let proxy = host.proxy;
-        self.forget_plugins(proxy, root);
+        while let Some(context) = loaded.rounds.next_open() {
+            proxy = loaded.look_at(proxy, context, requests, connections);
+        }
+        proxy.set_context(root);
+        let proxy = loaded.make_pending(proxy);
+        if is_due {
+            self.forget_plugins(proxy, root);
+        }
     }
 
     /// Drops the plugins that the proxy has let go of. The proxy's current context is `root` before and
@@ -220,7 +214,7 @@ impl Contexts {
                 }
                 proxy = plugin.end(proxy);
             }
-            requests.retain(gone, |_| false);
+            requests.end_all(gone);
         }
         proxy.set_context(root);
         proxy

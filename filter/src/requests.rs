@@ -61,8 +61,14 @@ impl OpenRequests {
         open.map(|open| &mut open.request)
     }
 
-    /// Keeps the requests of a plugin of which `is_open` says that they are open, and all of others.
-    pub fn retain(&mut self, root: u32, mut is_open: impl FnMut(&mut OpenRequest) -> bool) {
-        self.0.retain(|open| open.root != root || is_open(open));
+    /// The contexts of a plugin's requests.
+    pub fn contexts(&self, root: u32) -> impl Iterator<Item = u32> {
+        let open = self.0.iter().filter(move |open| open.root == root);
+        open.map(|open| open.context)
+    }
+
+    /// All requests of a plugin are gone.
+    pub fn end_all(&mut self, root: u32) {
+        self.0.retain(|open| open.root != root);
     }
 }

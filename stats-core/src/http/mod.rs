@@ -12,6 +12,7 @@ mod in_flight;
 mod messages;
 pub mod request;
 pub mod role;
+pub mod rounds;
 mod side;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,8 @@ use side::Side;
 /// The shortest time between two ticks: each one enters the module on every worker.
 const FASTEST_TICK: Duration = Duration::from_millis(100);
 /// The time between two early ticks: while label sets wait for their series, the share of a worker's time
-/// that goes into them is given out so often.
+/// that goes into them is given out so often, and while [`Rounds`](rounds::Rounds) are not over, so many are
+/// looked at so often.
 pub const EARLY_TICK: Duration = Duration::from_millis(10);
 /// The longest time between two ticks: for so long a cluster's metadata may be out of date.
 const SLOWEST_TICK: Duration = Duration::from_secs(5);
@@ -157,8 +159,8 @@ impl Plugin {
         }
     }
 
-    /// The time of [`Self::tick`] has passed. Whether open requests are to be reported now: each
-    /// through [`Self::on_report`].
+    /// The time of [`Self::tick`] has passed. Whether open requests are to be reported: each through
+    /// [`Self::on_report`], in their [`Rounds`](rounds::Rounds).
     pub fn on_tick(&mut self) -> bool {
         self.since_tick = Duration::ZERO;
         for side in self.sides.iter_mut().flatten() {
@@ -173,8 +175,8 @@ impl Plugin {
         due
     }
 
-    /// The time of [`EARLY_TICK`] has passed, for which a host was asked by
-    /// [`make_soon`](Metrics::make_soon). Whether [`Self::on_tick`] is due with it.
+    /// The time of [`EARLY_TICK`] has passed: a host was asked by [`make_soon`](Metrics::make_soon), or its
+    /// [`Rounds`](rounds::Rounds) were not over. Whether [`Self::on_tick`] is due with it.
     pub fn on_early_tick(&mut self) -> bool {
         self.since_tick += EARLY_TICK;
         self.since_tick >= self.tick()

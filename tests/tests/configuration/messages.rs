@@ -38,6 +38,37 @@ async fn the_messages_of_an_open_stream_are_counted_before_it_ends() {
     }
 }
 
+/// More than are looked at on one tick.
+#[tokio::test]
+async fn each_of_many_open_streams_has_its_turn_to_be_reported() {
+    const STREAMS: u32 = 250;
+    let mesh = mesh(json!({ "tcp_reporting_duration": "0.2s" })).await;
+    let mut client = Client::http2(mesh.outbound.traffic).await.unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..STREAMS {
+        calls.push(client.call("/grpc/echo").await.unwrap());
+    }
+
+    for round in 1..=2 {
+        for call in &mut calls {
+            call.exchange().await.unwrap();
+        }
+        for sidecar in [&mesh.inbound, &mesh.outbound] {
+            let page = messages_on_page(sidecar, round * STREAMS).await;
+            assert_messages(&page, round * STREAMS);
+            assert!(page.series(REQUESTS).is_empty(), "all are still open");
+        }
+    }
+    for call in calls {
+        call.finish().await.unwrap();
+    }
+
+    for sidecar in [&mesh.inbound, &mesh.outbound] {
+        let page = sidecar.page_after(STREAMS).await.unwrap();
+        assert_messages(&page, 2 * STREAMS);
+    }
+}
+
 #[tokio::test]
 async fn messages_have_the_first_twenty_labels_of_both_ends() {
     let mesh = mesh(json!({})).await;
