@@ -22,7 +22,10 @@ use crate::recorded::Recorded;
 use crate::scenarios::{Scenario, WARM_UP};
 
 /// What `cargo xtask build` makes.
-const LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/dist/libmixerless.so");
+const LIBRARY: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../target/dist/libmixerless.so"
+);
 /// Not null, for what is only handed back.
 const SOMETHING: *mut c_void = ptr::without_provenance_mut(1);
 
