@@ -1,4 +1,4 @@
-//! How many instructions the core takes, counted by callgrind: the same on each run of one binary, so
+//! How many instructions the core takes, and the native module with it, counted by callgrind: the same on each run of one binary, so
 //! that a change shows however small it is. Fails above the limits in `bench/src/budget.rs`.
 
 use std::process::{Command, ExitCode};
@@ -22,9 +22,10 @@ mod counted {
         reason = "without its subject there is nothing to count"
     )]
 
+    use bench::dynamic::DynamicModule;
     use bench::scenarios::{
-        self, BY_AUTHORITY, Core, EVERY_OPTION, INBOUND, ONE_CACHED_PEER, OUTBOUND, STATS_ALONE,
-        Scenario,
+        self, BY_AUTHORITY, Core, EVERY_OPTION, EVERY_OPTION_WITHOUT_CEL, INBOUND, ONE_CACHED_PEER,
+        OUTBOUND, STATS_ALONE, Scenario,
     };
     use bench::{budget, peers};
     use gungraun::prelude::*;
@@ -38,9 +39,11 @@ mod counted {
         main();
     }
 
-    main!(library_benchmark_groups = core, metrics);
+    main!(library_benchmark_groups = core, native, metrics);
 
     library_benchmark_group!(name = core, benchmarks = [request, parse, expose]);
+
+    library_benchmark_group!(name = native, benchmarks = [native_request]);
 
     library_benchmark_group!(name = metrics, benchmarks = [held, known, new, observed]);
 
@@ -55,6 +58,18 @@ mod counted {
     fn request(mut core: Box<Core>) -> Box<Core> {
         core.request();
         core
+    }
+
+    // The library as Envoy loads it, with all that it is called for from a request's beginning to its end.
+    #[library_benchmark]
+    #[bench::inbound(args = (INBOUND), setup = loaded, config = at_most(budget::NATIVE_INBOUND_INSTRUCTIONS))]
+    #[bench::outbound(args = (OUTBOUND), setup = loaded, config = at_most(budget::NATIVE_OUTBOUND_INSTRUCTIONS))]
+    #[bench::stats_alone(args = (STATS_ALONE), setup = loaded, config = at_most(budget::NATIVE_STATS_ALONE_INSTRUCTIONS))]
+    #[bench::every_option(args = (EVERY_OPTION_WITHOUT_CEL), setup = loaded, config = at_most(budget::NATIVE_EVERY_OPTION_INSTRUCTIONS))]
+    #[bench::new_series(args = (BY_AUTHORITY), setup = loaded_before_new_series, config = at_most(budget::NATIVE_NEW_SERIES_INSTRUCTIONS))]
+    fn native_request(mut module: DynamicModule) -> DynamicModule {
+        module.request();
+        module
     }
 
     #[library_benchmark]
@@ -151,6 +166,16 @@ mod counted {
 
     fn warm(scenario: Scenario) -> Box<Core> {
         Box::new(scenario.in_core().expect("the scenario works"))
+    }
+
+    fn loaded(scenario: Scenario) -> DynamicModule {
+        DynamicModule::start(&scenario).expect("the library can be loaded")
+    }
+
+    fn loaded_before_new_series(scenario: Scenario) -> DynamicModule {
+        let mut module = loaded(scenario);
+        module.proxy.set_authority(1);
+        module
     }
 
     fn before_new_series() -> Box<Core> {

@@ -6,6 +6,7 @@
 #[path = "../../filter/src/attributes.rs"]
 pub mod attributes;
 pub mod budget;
+pub mod dynamic;
 #[cfg(feature = "hosts")]
 #[path = "../../filter/src/pairs/encode.rs"]
 mod encode;

@@ -70,6 +70,21 @@ pub const EVERY_OPTION: Scenario = Scenario {
     ..INBOUND
 };
 
+/// The same for a host without CEL.
+pub const EVERY_OPTION_WITHOUT_CEL: Scenario = Scenario {
+    name: "every option but CEL",
+    configuration: r#"{
+        "direction": "inbound",
+        "extra_metrics": [
+            "requests_started_total", "requests_in_flight", "response_first_byte_milliseconds"
+        ],
+        "request_operations": ["POST /reviews", "GET /reviews/{id}", "/static/**"],
+        "peer_unknown_reason": true,
+        "publish_peer": true
+    }"#,
+    ..INBOUND
+};
+
 /// Inbound, where the authority names the service: each new one makes a new series.
 pub const BY_AUTHORITY: Scenario = Scenario {
     name: "by authority",
@@ -87,6 +102,9 @@ pub const ONE_CACHED_PEER: Scenario = Scenario {
 
 /// The steady requests that benchmarks compare.
 pub const STEADY: [Scenario; 4] = [INBOUND, OUTBOUND, STATS_ALONE, EVERY_OPTION];
+/// The same for a host without CEL.
+pub const STEADY_WITHOUT_CEL: [Scenario; 4] =
+    [INBOUND, OUTBOUND, STATS_ALONE, EVERY_OPTION_WITHOUT_CEL];
 
 impl Scenario {
     /// A worker of the core, warm.

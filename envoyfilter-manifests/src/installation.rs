@@ -1,11 +1,13 @@
 //! An installation: the settings of `mixerless manifests`, checked and with defaults filled in.
 
-use anyhow::{Result, bail, ensure};
+mod source;
+
+use anyhow::{Result, ensure};
 use serde_json::json;
 use stats_core::labels::metrics::PREFIX;
 
 use crate::istio_version::IstioVersion;
-use crate::module_source::{ModuleSource, sha256};
+use crate::module_source::ModuleSource;
 use crate::plugin_config::PluginConfig;
 use crate::settings::{Method, Native, Settings, Target, Tcp};
 use crate::values::{duration, name, prometheus_url};
@@ -19,6 +21,8 @@ pub struct Installation {
     pub sha256: Option<String>,
     /// The secret with which Istio pulls the image.
     pub image_pull_secret: Option<String>,
+    /// The form in which proxies load it.
+    pub form: ModuleForm,
     /// The module's configuration.
     pub plugin: PluginConfig,
     /// The platform of the proxies, with its own settings.
@@ -35,6 +39,15 @@ pub struct Installation {
     pub scrape_interval: String,
     /// The cluster's name.
     pub cluster: String,
+}
+
+/// The form in which proxies load the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleForm {
+    /// WebAssembly.
+    Wasm,
+    /// The library, by Envoy's dynamic modules.
+    Library,
 }
 
 /// The platform of the proxies.
@@ -83,14 +96,19 @@ impl Installation {
     /// On the first setting that is wrong or contradicts another; the error names it and has an instruction.
     pub fn new(settings: &Settings) -> Result<Self> {
         let platform = platform(settings)?;
-        let source = source(settings, &platform)?;
+        let form = match settings.method {
+            Some(Method::DynamicModule) => ModuleForm::Library,
+            _ => ModuleForm::Wasm,
+        };
+        let source = source::find(settings, &platform, form)?;
         let namespace = match platform {
             Platform::EnvoyGateway { .. } => "default",
             Platform::Istio { .. } | Platform::Envoy { .. } => "istio-system",
         };
         Ok(Self {
-            sha256: checksum(settings, &source)?,
+            sha256: source::checksum(settings, &source)?,
             source,
+            form,
             image_pull_secret: settings.image_pull_secret.clone(),
             plugin: plugin(settings, &platform)?,
             workload: workload(settings, &platform)?,
@@ -124,7 +142,10 @@ fn platform(settings: &Settings) -> Result<Platform> {
     };
     if target != Target::Istio {
         reject(settings.istio_version.is_some(), "--istio-version", "istio")?;
-        reject(settings.method.is_some(), "--method", "istio")?;
+        let attaches_wasm = settings
+            .method
+            .is_some_and(|method| method != Method::DynamicModule);
+        reject(attaches_wasm, "--method", "istio")?;
         reject(settings.native.is_some(), "--native", "istio")?;
         reject(settings.tcp.is_some(), "--tcp", "istio")?;
         reject(settings.stat_prefix.is_some(), "--stat-prefix", "istio")?;
@@ -155,18 +176,27 @@ fn platform(settings: &Settings) -> Result<Platform> {
 }
 
 fn istio(settings: &Settings) -> Result<Platform> {
+    let method = settings.method.unwrap_or(Method::EnvoyFilter);
     let version = match &settings.istio_version {
         Some(version) => version.parse()?,
+        None if method == Method::DynamicModule => IstioVersion::FIRST_WITH_NATIVE_ABI,
         None => IstioVersion::DEFAULT,
     };
-    let method = settings.method.unwrap_or(Method::EnvoyFilter);
+    ensure!(
+        method != Method::DynamicModule || version >= IstioVersion::FIRST_WITH_NATIVE_ABI,
+        "--method dynamic-module needs Istio {} or later, whose Envoy is 1.40, and --istio-version is {version}: use \
+         `--method envoy-filter`",
+        IstioVersion::FIRST_WITH_NATIVE_ABI
+    );
     ensure!(
         method != Method::TrafficExtension || version.has_traffic_extension(),
         "--method traffic-extension needs Istio 1.30 or later, and --istio-version is {version}: use `--method wasm-plugin`"
     );
     ensure!(
-        method != Method::EnvoyFilter || settings.image_pull_secret.is_none(),
-        "--image-pull-secret does not work with `--method envoy-filter`, which cannot carry it: use `--method wasm-plugin`"
+        matches!(method, Method::WasmPlugin | Method::TrafficExtension)
+            || settings.image_pull_secret.is_none(),
+        "--image-pull-secret does not work with `--method envoy-filter` or `dynamic-module`, which cannot carry it: use \
+         `--method wasm-plugin`; a library's volume is pulled with the pod's own secrets"
     );
     let native = settings.native.unwrap_or(Native::Off);
     ensure!(
@@ -189,57 +219,6 @@ fn istio(settings: &Settings) -> Result<Platform> {
         native,
         tcp,
     })
-}
-
-fn source(settings: &Settings, platform: &Platform) -> Result<ModuleSource> {
-    let Some(image) = &settings.image else {
-        bail!("--image is missing: say where the module is, as `mixerless push` prints it");
-    };
-    let source = ModuleSource::parse(image)?;
-    match (platform, &source) {
-        (Platform::Envoy { .. }, ModuleSource::Oci { .. } | ModuleSource::Http { .. }) => bail!(
-            "--image: an Envoy of its own cannot pull {source}: unpack the module beside it, and write the path of the file"
-        ),
-        (Platform::EnvoyGateway { .. }, ModuleSource::File { .. }) => {
-            bail!(
-                "--image: Envoy Gateway does not take files: write oci:// or https://, not {source}"
-            )
-        }
-        (Platform::Istio { .. }, ModuleSource::File { .. })
-            if settings.image_pull_secret.is_some() =>
-        {
-            bail!("--image-pull-secret: {source} is not pulled from anywhere: leave the secret out")
-        }
-        _ => Ok(source),
-    }
-}
-
-fn checksum(settings: &Settings, source: &ModuleSource) -> Result<Option<String>> {
-    let given = match &settings.sha256 {
-        Some(text) => Some(sha256("--sha256", text)?),
-        None => None,
-    };
-    match (source, given) {
-        (ModuleSource::File { .. }, Some(_)) => {
-            bail!(
-                "--sha256: {source} is a file in the proxy's container, which is not verified: leave it out"
-            )
-        }
-        (
-            ModuleSource::Oci {
-                digest: Some(digest),
-                ..
-            },
-            Some(given),
-        ) if given != *digest => {
-            bail!(
-                "--sha256 is {given}, but --image is pinned to {digest}: one of them is wrong; for an image, it is the digest \
-                 of the manifest and not of the module"
-            )
-        }
-        (ModuleSource::Oci { digest, .. }, None) => Ok(digest.clone()),
-        (_, given) => Ok(given),
-    }
 }
 
 fn plugin(settings: &Settings, platform: &Platform) -> Result<PluginConfig> {
@@ -357,6 +336,18 @@ mod tests {
             (
                 json!({ "image": "/a.wasm", "target": "envoy", "method": "wasm-plugin" }),
                 "--method is for",
+            ),
+            (
+                json!({ "image": "https://a/b.so", "method": "dynamic-module" }),
+                "nothing fetches https://a/b.so",
+            ),
+            (
+                json!({ "image": "/a.wasm", "target": "envoy", "method": "dynamic-module" }),
+                "/a.wasm is no library",
+            ),
+            (
+                json!({ "image": IMAGE, "istio-version": "1.30", "method": "dynamic-module" }),
+                "needs Istio 1.31",
             ),
             (
                 json!({ "image": IMAGE, "gateway": "eg" }),

@@ -1,5 +1,6 @@
 //! Istio's resources.
 
+mod dynamic_module;
 mod envoy_filter;
 mod extension;
 mod stat_tags;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use stats_core::config::DirectionSetting;
 
 use crate::bundle::Bundle;
-use crate::installation::Installation;
+use crate::installation::{Installation, ModuleForm};
 use crate::istio_version::IstioVersion;
 use crate::plugin_config::PluginConfig;
 use crate::settings::{Method, Native, Tcp};
@@ -46,6 +47,7 @@ pub fn add(
             let documents = extension::traffic_extensions(installation)?;
             bundle.yaml("istio/traffic-extension.yaml", &documents)?;
         }
+        Method::DynamicModule => dynamic_module::add(bundle, installation)?,
     }
     if native != Native::SideBySide {
         bundle.yaml(
@@ -53,7 +55,11 @@ pub fn add(
             &[telemetry::native_off(installation, version, native, tcp)],
         )?;
     }
-    stat_tags::add(bundle, installation, version)
+    match installation.form {
+        ModuleForm::Wasm => stat_tags::add(bundle, installation, version),
+        // Its labels are labels.
+        ModuleForm::Library => Ok(()),
+    }
 }
 
 /// Who says in the `:authority` header which service is wanted.

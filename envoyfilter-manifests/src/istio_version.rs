@@ -23,6 +23,9 @@ impl IstioVersion {
     /// The oldest whose agent fetches a module for a network filter.
     pub const FIRST_WITH_NETWORK_MODULES: Self = Self::new(1, 20);
 
+    /// The oldest whose Envoy has the ABI of the native library.
+    pub const FIRST_WITH_NATIVE_ABI: Self = Self::new(1, 31);
+
     const fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }

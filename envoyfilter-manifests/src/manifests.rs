@@ -3,8 +3,11 @@
 use anyhow::Result;
 
 use crate::bundle::{Bundle, Document};
-use crate::installation::{Installation, Platform};
-use crate::proxy::{bootstrap, inbound_filter, stats_config, stats_listener};
+use crate::installation::{Installation, ModuleForm, Platform};
+use crate::proxy::{
+    bootstrap, inbound_filter, library_path, metrics_cluster, stats_config, stats_listener,
+    without_module_prefix,
+};
 use crate::{envoy_gateway, istio, readers};
 
 /// All files of an installation.
@@ -60,13 +63,16 @@ fn envoy(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
             filter.clone(),
         )],
     )?;
-    bundle.yaml(
-        "envoy/stats-config.yaml",
-        &[Document::new(
-            "Part of the bootstrap, at its top: one rule for each label. Without it labels stay in metric names.",
-            serde_json::json!({ "stats_config": stats_config(&installation.plugin) }),
-        )],
-    )?;
+    match installation.form {
+        ModuleForm::Wasm => bundle.yaml(
+            "envoy/stats-config.yaml",
+            &[Document::new(
+                "Part of the bootstrap, at its top: one rule for each label. Without it labels stay in metric names.",
+                serde_json::json!({ "stats_config": stats_config(&installation.plugin) }),
+            )],
+        )?,
+        ModuleForm::Library => library_pieces(bundle, installation)?,
+    }
     bundle.yaml(
         "envoy/stats-listener.yaml",
         &[Document::new(
@@ -85,6 +91,29 @@ fn envoy(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
         .note(
             "node:",
             "Who this proxy is: what it tells its peers, and half of every series' labels.",
+        )],
+    )
+}
+
+/// What the library needs beside its filter.
+fn library_pieces(bundle: &mut Bundle, installation: &Installation) -> Result<()> {
+    bundle.yaml(
+        "envoy/metrics-cluster.yaml",
+        &[Document::new(
+            format!(
+                "An element of `static_resources.clusters`: it holds the metrics, has no endpoint, and nothing is routed to it.\n\
+                 Without it nothing is counted. Its configuration must be that of the filters. The library is the file\n\
+                 {}, for Envoy 1.40 and later.",
+                library_path(installation)
+            ),
+            metrics_cluster(installation),
+        )],
+    )?;
+    bundle.yaml(
+        "envoy/layered-runtime.yaml",
+        &[Document::new(
+            "Part of the bootstrap, at its top. Without it the names begin with envoy_dynamicmodulescustom_.",
+            serde_json::json!({ "layered_runtime": without_module_prefix() }),
         )],
     )
 }

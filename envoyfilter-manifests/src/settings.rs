@@ -37,7 +37,7 @@ pub struct Settings {
     /// Istio's version [default: 1.30]
     #[arg(long, value_name = "MAJOR.MINOR")]
     pub istio_version: Option<String>,
-    /// The Istio resource that attaches the module [default: envoy-filter]
+    /// The Istio resource that attaches the module, or its library for any platform [default: envoy-filter]
     #[arg(long, value_enum)]
     pub method: Option<Method>,
     /// Whether Istio's native metrics stay on [default: off]
@@ -106,6 +106,8 @@ pub enum Method {
     WasmPlugin,
     /// `TrafficExtension`: Istio 1.30 and later
     TrafficExtension,
+    /// The native library, for Envoy 1.40 and later, on every platform
+    DynamicModule,
 }
 
 /// Whether Istio's native metrics stay on.

@@ -87,7 +87,7 @@ fn option<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
     found
 }
 
-/// As Envoy merges `--config-yaml` over the file: what is there wins, and objects are merged.
+/// As Envoy merges `--config-yaml` over the file: what is there wins, objects are merged, and lists are joined.
 fn merge(bootstrap: &mut Value, over: Value) {
     match (bootstrap, over) {
         (Value::Object(bootstrap), Value::Object(over)) => {
@@ -95,6 +95,7 @@ fn merge(bootstrap: &mut Value, over: Value) {
                 merge(bootstrap.entry(name).or_insert(Value::Null), value);
             }
         }
+        (Value::Array(bootstrap), Value::Array(over)) => bootstrap.extend(over),
         (bootstrap, over) => *bootstrap = over,
     }
 }
@@ -193,6 +194,9 @@ static_resources:
         let metadata = bootstrap.node.metadata.unwrap();
         assert_eq!(metadata.text("NAME"), "other");
         assert_eq!(metadata.nested("LABELS").unwrap().text("app"), "podinfo");
+        let more = "static_resources: {clusters: [{name: more}]}";
+        let joined = of(&["envoy", "-c", "envoy.yaml", "--config-yaml", more]).unwrap();
+        assert_eq!(joined.services.len(), 1, "the file's are still there");
         let named = of(&["envoy", "-c", "envoy.yaml", "--service-node", "mine"]).unwrap();
         assert_eq!(named.node.id, "mine");
     }

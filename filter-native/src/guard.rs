@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use log::Level;
 
@@ -45,19 +46,22 @@ pub fn run<T>(hook: &'static str, body: impl FnOnce() -> T) -> Option<T> {
     panic::catch_unwind(AssertUnwindSafe(guarded)).ok()
 }
 
-/// From now on a panic of this module is one line in the proxy's log.
+/// From now on a panic of this module is one line in the proxy's log, whichever threads have the same one.
 pub fn install() {
+    static LAST: Mutex<String> = Mutex::new(String::new());
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string);
-        log(
-            Level::Error,
-            &format!(
-                "mixerless: a panic at {}: {}; this filter counts nothing more and lets all traffic pass; \
-                 please report it",
-                place.as_deref().unwrap_or("an unknown place"),
-                message(info.payload()),
-            ),
+        let line = format!(
+            "mixerless: a panic at {}: {}; this filter counts nothing more and lets all traffic pass; \
+             please report it",
+            place.as_deref().unwrap_or("an unknown place"),
+            message(info.payload()),
         );
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != line {
+            log(Level::Error, &line);
+            *last = line;
+        }
     }));
 }
 

@@ -66,7 +66,11 @@ impl Requests for EnvoyHost<'_> {
         RequestFacts {
             cluster: text(stream, Attribute::ClusterName),
             route: text(stream, Attribute::RouteName),
-            connection: stream.number(Attribute::ConnectionId),
+            // Its id stands for its principals, which are wanted of one end.
+            connection: match principals {
+                End::Downstream => stream.number(Attribute::ConnectionId),
+                End::Upstream => None,
+            },
             upstream: match principals {
                 End::Upstream => Principals {
                     peer: text(stream, Attribute::UpstreamPeerSan),

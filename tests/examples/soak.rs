@@ -1,7 +1,11 @@
 //! `cargo xtask soak`: mixed traffic through two sidecars for a while, whose configurations change all the time.
 //! In the end each request that Envoy saw is counted, none is in flight, and the modules have not grown.
 //!
-//! The arguments are the minutes. Not here: single behaviours, each of which has a test.
+//! The native module's metrics begin again with each change of the cluster that holds them. So there the configurations and
+//! the cluster change for the whole time, and then, without changes of the cluster, each request of some more seconds is
+//! counted.
+//!
+//! The arguments are the minutes; the module's host is in `MIXERLESS_HOST`. Not here: single behaviours, each of which has a test.
 
 use std::env;
 use std::fs;
@@ -11,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::{Client, Mesh, Page, Sidecar, SidecarBuilder, eventually};
+use harness::{Client, Mesh, ModuleHost, Page, Sidecar, SidecarBuilder, eventually};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,6 +28,10 @@ const CHANGE: Duration = Duration::from_millis(100);
 const SETTLED: Duration = Duration::from_mins(1);
 /// By how much the memory of V8 and the modules may grow afterwards: it is given back now and then.
 const GROWTH: f64 = 1.1;
+/// How long the last of the clusters for metrics is tried.
+const LAST_GENERATION: Duration = Duration::from_secs(20);
+/// After that nothing that was sent is still on its way.
+const OVER: Duration = Duration::from_secs(3);
 const REQUESTS: &str = "istio_requests_total";
 
 #[tokio::main]
@@ -34,16 +42,28 @@ async fn main() -> Result<()> {
         sidecar
             .plugin_config(configuration(0))
             .discovered_plugin_config()
+            .discovered_metrics_cluster()
             .concurrency(2)
             .log_level("warning")
     };
     let mesh = Arc::new(Mesh::builder().both(sidecar).start().await?);
+    let host = ModuleHost::chosen();
     let load = Load::start(&mesh);
-    let settled = watch(&mesh, length).await?;
+    let settled = watch(&mesh, length, host == ModuleHost::Native).await?;
     let sent = load.stop().await?;
     println!("{sent} requests were sent and answered, aborted or reset as they were meant to");
-    for (name, sidecar) in [("outbound", &mesh.outbound), ("inbound", &mesh.inbound)] {
-        let seen = check(sidecar).await.with_context(|| name.to_owned())?;
+    let mut before = [0.0; 2];
+    if host == ModuleHost::Native {
+        before = over(&mesh).await?;
+        let load = Load::start(&mesh);
+        watch(&mesh, LAST_GENERATION, false).await?;
+        let sent = load.stop().await?;
+        println!("{sent} more with the last cluster for metrics");
+    }
+    for ((name, sidecar), before) in both(&mesh).into_iter().zip(before) {
+        let seen = check(sidecar, before)
+            .await
+            .with_context(|| name.to_owned())?;
         println!("{name}: {seen} requests seen, and as many counted; none is in flight");
     }
     let ended = Memory::of(&mesh).await?;
@@ -66,16 +86,35 @@ fn configuration(number: u32) -> Value {
     })
 }
 
-/// Changes both configurations until the time is over. The memory of both Envoys after the first minute.
-async fn watch(mesh: &Mesh, length: Duration) -> Result<Memory> {
+fn both(mesh: &Mesh) -> [(&str, &Sidecar); 2] {
+    [("outbound", &mesh.outbound), ("inbound", &mesh.inbound)]
+}
+
+/// Waits until nothing is on its way, and the last cluster is in force. What both Envoys have seen, but for what is counted.
+async fn over(mesh: &Mesh) -> Result<[f64; 2]> {
+    sleep(OVER).await;
+    let mut before = [0.0; 2];
+    for ((_, sidecar), before) in both(mesh).into_iter().zip(&mut before) {
+        let page = page(sidecar).await?;
+        *before = seen(&page) - page.sum(REQUESTS, &[]);
+    }
+    Ok(before)
+}
+
+/// Changes both configurations until the time is over, and where wanted the clusters for metrics too. The memory of both
+/// Envoys after the first minute.
+async fn watch(mesh: &Mesh, length: Duration, changes_metrics: bool) -> Result<Memory> {
     let began = Instant::now();
     let mut settled = None;
     let mut number = 0;
     while began.elapsed() < length {
         sleep(CHANGE).await;
         number += 1;
-        for sidecar in [&mesh.outbound, &mesh.inbound] {
+        for (_, sidecar) in both(mesh) {
             sidecar.reconfigure(configuration(number))?;
+            if changes_metrics {
+                sidecar.replace_metrics_cluster(configuration(number))?;
+            }
         }
         if settled.is_none() && began.elapsed() > SETTLED {
             settled = Some(Memory::of(mesh).await?);
@@ -90,13 +129,20 @@ async fn watch(mesh: &Mesh, length: Duration) -> Result<Memory> {
     }
 }
 
-/// Fails unless each request that Envoy has seen is counted, and none is in flight. How many there were.
-async fn check(sidecar: &Sidecar) -> Result<f64> {
+/// Fails unless each request that Envoy has seen, but for so many `before`, is counted, and none is in flight. How many there
+/// were.
+async fn check(sidecar: &Sidecar, before: f64) -> Result<f64> {
     let counted = eventually("each request is counted", async || {
         let page = page(sidecar).await?;
-        let seen = seen(&page);
+        let seen = seen(&page) - before;
         let is_over = page.sum("istio_requests_in_flight", &[]) == 0.0;
+        // Where there was something before, that has begun in one cluster and ended in another.
         let counters = [REQUESTS, "istio_requests_started_total"];
+        let counters = if before == 0.0 {
+            &counters[..]
+        } else {
+            &counters[..1]
+        };
         let is_counted = counters
             .iter()
             .all(|name| page.sum(name, &[]).to_string() == seen.to_string());
@@ -114,16 +160,21 @@ async fn check(sidecar: &Sidecar) -> Result<f64> {
             .map(|name| text.sum(name, &[]));
             Err(error.context(format!(
                 "{} requests were seen; counted, started and in flight are {sums:?}",
-                seen(&text)
+                seen(&text) - before
             )))
         }
     }
 }
 
-/// How many requests Envoy has seen. The listener's name is in that of the metric, for want of a rule.
+/// How many requests Envoy has seen. The listener's name is in that of the metric where there is no rule for it, else in a
+/// label.
 fn seen(page: &Page) -> f64 {
     let samples = page.families.values().flat_map(|family| &family.samples);
-    let of_listener = samples.filter(|sample| sample.name.ends_with("traffic_downstream_rq_total"));
+    let of_listener = samples.filter(|sample| {
+        let labeled = [("envoy_http_conn_manager_prefix", "traffic")];
+        sample.name.ends_with("traffic_downstream_rq_total")
+            || sample.name.ends_with("http_downstream_rq_total") && sample.has(&labeled)
+    });
     of_listener.map(|sample| sample.value).sum()
 }
 
@@ -148,7 +199,7 @@ impl Memory {
             resident: 0.0,
             envoy: 0.0,
         };
-        for sidecar in [&mesh.outbound, &mesh.inbound] {
+        for (_, sidecar) in both(mesh) {
             let status = fs::read_to_string(format!("/proc/{}/status", sidecar.envoy.pid()))?;
             let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
             let kilobytes = line.context("VmRSS")?.trim().trim_end_matches(" kB");

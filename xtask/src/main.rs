@@ -77,6 +77,9 @@ enum Task {
         /// For how long
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
         minutes: u32,
+        /// In which of its forms Envoy loads the module
+        #[arg(long, default_value = "wasm", value_parser = ["wasm", "native"])]
+        host: String,
     },
     /// Show the module at work between real Envoys
     Demo(demo::DemoOptions),
@@ -124,7 +127,7 @@ fn run(task: Task) -> Result<()> {
         Task::NoStd => targets::check(&Toolchain::ensure()?),
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),
         Task::Matrix { test_args } => test::matrix(&test_args),
-        Task::Soak { minutes } => test::soak(minutes),
+        Task::Soak { minutes, host } => test::soak(minutes, &host),
         Task::Demo(options) => demo::run(&options),
         Task::Packages => packages::run(),
         Task::Mesh(options) => mesh::run(&options),

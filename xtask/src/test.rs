@@ -2,6 +2,7 @@
 //! Not here: the tests.
 
 use anyhow::Result;
+use harness::ModuleHost;
 use harness::install::{ENVOY_VARIABLE, MODULE_VARIABLE};
 
 use crate::cargo::cargo;
@@ -53,8 +54,8 @@ pub fn matrix(test_args: &[String]) -> Result<()> {
     stages::run(stages)
 }
 
-/// Mixed traffic for so many minutes, with the first Envoy.
-pub fn soak(minutes: u32) -> Result<()> {
+/// Mixed traffic for so many minutes, with the first Envoy and this form of the module.
+pub fn soak(minutes: u32, host: &str) -> Result<()> {
     let envoys = envoy::choose(&[])?;
     setup::run_for_tests(&envoys)?;
     build_module()?;
@@ -68,7 +69,8 @@ pub fn soak(minutes: u32) -> Result<()> {
         "--",
     ])
     .arg(minutes.to_string())
-    .env(MODULE_VARIABLE, paths::module());
+    .env(MODULE_VARIABLE, paths::module())
+    .env(ModuleHost::VARIABLE, host);
     if let Some(envoy) = envoys.first() {
         soak.env(ENVOY_VARIABLE, &envoy.binary);
     }

@@ -34,8 +34,8 @@ pub async fn run(report: &mut Report) -> Result<()> {
     report.heading("Memory");
     report.text(
         "Bytes that Envoy's own allocator holds (`/memory`) per label set of 4 metrics, after 10,000 of \
-         them, with one worker. V8's memory, and so the module's, is not in that number, nor is what the dynamic module has of its own: see \
-         `cargo bench -p bench --bench module`.",
+         them, with one worker. V8's memory, and so the module's, is not in that number: see `cargo bench -p bench --bench module`. The \
+         dynamic module allocates where Envoy does, so that its own is.",
     );
     let rows = [
         ("native stats logger", native),

@@ -7,7 +7,7 @@ use harness::SidecarDirection;
 
 use super::load::RequestVariety;
 use super::testbed::{Effort, Testbed, TestbedSetup};
-use super::variant::{COMBINED, NATIVE, Variant};
+use super::variant::{COMBINED, DYNAMIC, NATIVE, Variant};
 use crate::report::{Report, median, progress, range};
 
 const LABEL_SETS: [u32; 4] = [1, 100, 1_000, 10_000];
@@ -52,15 +52,20 @@ pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
          ten and not to be compared with them. The native logger's peer labels are constants: it does \
          nothing about peers, and has one label set for all.",
     );
-    let header = |what| [what, "combined, µs", "range", "native, µs", "range"];
+    let header = |what| {
+        [
+            what,
+            "combined, µs",
+            "range",
+            "dynamic module, µs",
+            "range",
+            "native, µs",
+            "range",
+        ]
+    };
     for (what, rows) in [("label sets", label_sets), ("peers", peers)] {
-        let row = |ScalingRow {
-                       count,
-                       ours,
-                       native,
-                   }: ScalingRow| {
-            let figures =
-                [ours, native].map(|costs| [format!("{:.2}", median(&costs)), range(&costs)]);
+        let row = |ScalingRow { count, costs }: ScalingRow| {
+            let figures = costs.map(|costs| [format!("{:.2}", median(&costs)), range(&costs)]);
             [vec![count.to_string()], figures.concat()].concat()
         };
         report.table(
@@ -73,9 +78,12 @@ pub async fn run(report: &mut Report, effort: Effort) -> Result<()> {
 
 struct ScalingRow {
     count: u32,
-    ours: Vec<f64>,
-    native: Vec<f64>,
+    /// In the order of [`COMPARED`].
+    costs: [Vec<f64>; COMPARED.len()],
 }
+
+/// What is compared.
+const COMPARED: [&str; 3] = [COMBINED, DYNAMIC, NATIVE];
 
 /// The same Envoy has all loads, least first.
 async fn measure(
@@ -88,8 +96,12 @@ async fn measure(
         Variant::bare(),
         Variant::native(setup.direction),
         Variant::combined(CONFIGURATION)?,
+        Variant::dynamic(CONFIGURATION),
     ];
-    let mut found = counts.map(|_| (Vec::new(), Vec::new()));
+    let mut found = counts.map(|count| ScalingRow {
+        count,
+        costs: COMPARED.map(|_| Vec::new()),
+    });
     for nth in 1..=effort.envoys {
         let what = if setup.peers_differ {
             "peers"
@@ -101,24 +113,18 @@ async fn measure(
             effort.envoys
         ));
         let mut testbed = Testbed::start(setup, &variants).await?;
-        for (count, (ours, native)) in counts.into_iter().zip(&mut found) {
-            let requests = requests(count);
+        for row in &mut found {
+            let requests = requests(row.count);
             for variant in 0..variants.len() {
-                testbed.clients(variant)?.burst(&requests, count).await?;
+                let clients = testbed.clients(variant)?;
+                clients.burst(&requests, row.count).await?;
             }
-            let costs = testbed.costs(&requests, effort).await?;
-            ours.extend(costs.get(COMBINED));
-            native.extend(costs.get(NATIVE));
+            let measured = testbed.costs(&requests, effort).await?;
+            for (name, costs) in COMPARED.iter().zip(&mut row.costs) {
+                costs.extend(measured.get(*name));
+            }
         }
         testbed.check().await?;
     }
-    let rows = counts
-        .into_iter()
-        .zip(found)
-        .map(|(count, (ours, native))| ScalingRow {
-            count,
-            ours,
-            native,
-        });
-    Ok(rows.collect())
+    Ok(found.into())
 }

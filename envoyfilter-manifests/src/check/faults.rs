@@ -45,7 +45,11 @@ impl Expectations {
     pub fn examine(&self, observed: &Observation) -> Vec<Finding> {
         let page = &observed.page;
         // Without labels, the other faults cannot be found.
-        if let Some(finding) = self.labels_in_names(page).or_else(|| self.no_metrics(page)) {
+        let alone = self
+            .labels_in_names(page)
+            .or_else(|| self.module_prefix(page))
+            .or_else(|| self.no_metrics(page));
+        if let Some(finding) = alone {
             return vec![finding];
         }
         [

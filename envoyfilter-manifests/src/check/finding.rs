@@ -17,6 +17,8 @@ pub enum Fault {
     NoRequests,
     /// Labels are in metric names.
     LabelsInNames,
+    /// Names have the prefix of Envoy's dynamic modules.
+    ModulePrefix,
     /// Two extensions make the same metrics.
     MadeTwice,
     /// Two copies of the module count each request.
@@ -63,6 +65,7 @@ impl Fault {
             | Self::NoMetrics
             | Self::ConfigRefused
             | Self::LabelsInNames
+            | Self::ModulePrefix
             | Self::MadeTwice
             | Self::CountedTwice
             | Self::UnknownSelf

@@ -17,7 +17,7 @@ use crate::settings::Tcp;
 
 /// The listeners to which a patch applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PatchContext {
+pub(super) enum PatchContext {
     Inbound,
     Outbound,
     Gateway,
@@ -32,7 +32,7 @@ enum Traffic {
     Tcp,
 }
 
-const CONTEXTS: [PatchContext; 3] = [
+pub(super) const CONTEXTS: [PatchContext; 3] = [
     PatchContext::Inbound,
     PatchContext::Outbound,
     PatchContext::Gateway,
@@ -119,29 +119,48 @@ fn module(
     }))
 }
 
+/// The patch that puts a filter into its place in a listener for requests.
+pub(super) fn http_insertion(context: PatchContext, filter: &Value) -> Value {
+    let manager = json!({
+        "name": "envoy.filters.network.http_connection_manager",
+        "subFilter": { "name": context.neighbour() },
+    });
+    patch(
+        Traffic::Http,
+        context,
+        &manager,
+        context.operation(),
+        filter,
+    )
+}
+
 fn insertion(traffic: Traffic, context: PatchContext, name: &str) -> Value {
     let discovery = json!({
         "config_source": { "ads": {}, "initial_fetch_timeout": "10s", "resource_api_version": "V3" },
         "default_config": traffic.pass_through(name),
         "type_urls": [traffic.filter_type(), traffic.pass_through_type()],
     });
-    let (filter, operation) = match traffic {
-        Traffic::Http => (
-            json!({
-                "name": "envoy.filters.network.http_connection_manager",
-                "subFilter": { "name": context.neighbour() },
-            }),
-            context.operation(),
-        ),
-        Traffic::Tcp => (
-            json!({ "name": "envoy.filters.network.tcp_proxy" }),
-            "INSERT_BEFORE",
-        ),
-    };
+    let filter = json!({ "config_discovery": discovery, "name": name });
+    match traffic {
+        Traffic::Http => http_insertion(context, &filter),
+        Traffic::Tcp => {
+            let proxy = json!({ "name": "envoy.filters.network.tcp_proxy" });
+            patch(traffic, context, &proxy, "INSERT_BEFORE", &filter)
+        }
+    }
+}
+
+fn patch(
+    traffic: Traffic,
+    context: PatchContext,
+    beside: &Value,
+    operation: &str,
+    filter: &Value,
+) -> Value {
     json!({
         "applyTo": traffic.apply_to(),
-        "match": { "context": context.name_in_istio(), "listener": { "filterChain": { "filter": filter } } },
-        "patch": { "operation": operation, "value": { "config_discovery": discovery, "name": name } },
+        "match": { "context": context.name_in_istio(), "listener": { "filterChain": { "filter": beside } } },
+        "patch": { "operation": operation, "value": filter },
     })
 }
 
@@ -224,7 +243,7 @@ impl Traffic {
 // === impl PatchContext ===
 
 impl PatchContext {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         self.direction().name()
     }
 
@@ -236,7 +255,7 @@ impl PatchContext {
         }
     }
 
-    fn about(self) -> &'static str {
+    pub(super) fn about(self) -> &'static str {
         match self {
             Self::Inbound => "What arrives at a workload: series with reporter=\"destination\".",
             Self::Outbound => "What a workload asks of others: series with reporter=\"source\".",
@@ -244,7 +263,7 @@ impl PatchContext {
         }
     }
 
-    fn author(self) -> Author {
+    pub(super) fn author(self) -> Author {
         match self {
             Self::Outbound => Author::Application,
             Self::Inbound | Self::Gateway => Author::Client,
@@ -269,7 +288,7 @@ impl PatchContext {
         }
     }
 
-    fn about_place(self) -> &'static str {
+    pub(super) fn about_place(self) -> &'static str {
         match self {
             Self::Inbound => {
                 "The filter, behind the last of Istio's own that decide about a request. Not simply before the router: the\n\
@@ -281,7 +300,7 @@ impl PatchContext {
         }
     }
 
-    fn direction(self) -> DirectionSetting {
+    pub(super) fn direction(self) -> DirectionSetting {
         match self {
             Self::Inbound => DirectionSetting::Inbound,
             Self::Outbound => DirectionSetting::Outbound,

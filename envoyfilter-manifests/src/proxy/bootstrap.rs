@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::library::{metrics_cluster, without_module_prefix};
 use super::{STATS_PORT, stats_config};
-use crate::installation::{Installation, ScaledWorkload};
+use crate::installation::{Installation, ModuleForm, ScaledWorkload};
 
 /// The cluster that leads to the admin endpoint.
 pub const ADMIN_CLUSTER: &str = "prometheus_stats";
@@ -13,17 +14,22 @@ const TRAFFIC_PORT: u16 = 15006;
 /// A whole bootstrap for one server's proxy, with this filter before the router.
 pub fn bootstrap(installation: &Installation, filter: &Value) -> Value {
     let workload = &installation.workload;
+    let mut clusters = vec![cluster(ADMIN_CLUSTER, ADMIN_PORT), application(workload)];
+    let (part, content) = match installation.form {
+        ModuleForm::Wasm => ("stats_config", stats_config(&installation.plugin)),
+        ModuleForm::Library => {
+            clusters.push(metrics_cluster(installation));
+            ("layered_runtime", without_module_prefix())
+        }
+    };
     json!({
         "admin": { "address": address("127.0.0.1", ADMIN_PORT) },
         "node": node(&workload.name, &workload.namespace, &installation.cluster),
         "static_resources": {
-            "clusters": [
-                cluster(ADMIN_CLUSTER, ADMIN_PORT),
-                application(workload),
-            ],
+            "clusters": clusters,
             "listeners": [traffic_listener(filter), stats_listener()],
         },
-        "stats_config": stats_config(&installation.plugin),
+        part: content,
     })
 }
 

@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stats_core::config::DirectionSetting;
 
-use crate::installation::Installation;
+use super::library::library;
+use crate::installation::{Installation, ModuleForm};
 use crate::plugin_config::PluginConfig;
 
 /// The type of the configuration of a filter for requests.
@@ -90,6 +91,9 @@ pub fn inbound_filter(installation: &Installation) -> Result<Value> {
     let config = installation
         .plugin
         .in_direction(DirectionSetting::Inbound)?;
-    let code = Code::of(installation);
-    Ok(json!({ "name": name, "typed_config": wasm(HTTP_TYPE, name, &code, &config) }))
+    let typed_config = match installation.form {
+        ModuleForm::Wasm => wasm(HTTP_TYPE, name, &Code::of(installation), &config),
+        ModuleForm::Library => library(installation, &config),
+    };
+    Ok(json!({ "name": name, "typed_config": typed_config }))
 }

@@ -14,6 +14,7 @@ mod bare_envoy;
 mod check;
 mod dashboards;
 mod docs;
+mod dynamic_module;
 mod gate;
 mod golden;
 mod packages;

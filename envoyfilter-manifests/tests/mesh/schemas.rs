@@ -59,6 +59,9 @@ fn all_other_objects_are_valid() {
         json!({ "image": IMAGE, "workload": "podinfo" }),
         json!({ "image": IMAGE, "sha256": SHA256, "target": "envoy-gateway" }),
         json!({ "image": "https://files.example/mixerless.wasm", "sha256": SHA256, "target": "envoy-gateway" }),
+        json!({ "image": IMAGE, "target": "envoy-gateway", "method": "dynamic-module" }),
+        json!({ "image": "/usr/lib/libmixerless.so", "target": "envoy-gateway", "method": "dynamic-module" }),
+        json!({ "image": IMAGE, "method": "dynamic-module" }),
     ] {
         let bundle = manifests(settings);
         let files = bundle
@@ -147,6 +150,7 @@ fn validate_all(schemas: &Schemas) {
         json!({ "image": IMAGE, "method": "wasm-plugin", "image-pull-secret": "registry", "native": "side-by-side" }),
         json!({ "image": IMAGE, "method": "wasm-plugin", "istio-version": "1.15" }),
         json!({ "image": IMAGE, "sha256": SHA256, "method": "traffic-extension" }),
+        json!({ "image": IMAGE, "method": "dynamic-module" }),
     ] {
         let bundle = manifests(settings);
         for file in bundle

@@ -79,6 +79,36 @@ async fn traffic_goes_on_while_the_metrics_cluster_changes_and_what_comes_after_
     assert_no_problem(&sidecar);
 }
 
+/// The cluster is replaced while nothing is sent, so that each of its generations can be compared with what was sent in it, while
+/// the filter's configuration changes all the time.
+#[tokio::test]
+async fn each_generation_of_the_metrics_cluster_counts_what_is_sent_in_it() {
+    const GENERATIONS: u32 = 10;
+    const EACH: u32 = 500;
+    let sidecar = sidecar()
+        .discovered_plugin_config()
+        .discovered_metrics_cluster();
+    let (_app, sidecar) = sidecar.start_with_app().await.unwrap();
+    for generation in 0..GENERATIONS {
+        under_load(&sidecar, EACH, |nth| {
+            let config = json!({ "max_series": 1000 + nth % 2 });
+            sidecar.reconfigure(config).unwrap();
+        })
+        .await;
+        let page = sidecar.page_after(CLIENTS * EACH).await.unwrap();
+        let counted = page.sum(REQUESTS, &[]);
+        let sent = CLIENTS * EACH;
+        assert_eq!(counted.to_string(), sent.to_string(), "{generation}");
+        let config = json!({ "max_series": 2000 + generation });
+        sidecar.replace_metrics_cluster(config).unwrap();
+        let replaced = sidecar.page_when("the counters begin again", |page| {
+            page.sum(REQUESTS, &[]) == 0.0
+        });
+        replaced.await.unwrap();
+    }
+    assert_no_problem(&sidecar);
+}
+
 /// Sends so many requests with each client, and changes something until they are done. How often.
 async fn under_load(sidecar: &Sidecar, each: u32, change: impl Fn(u32)) -> u32 {
     let mut clients = JoinSet::new();

@@ -17,7 +17,27 @@ pub const RECEIVED: &str = "envoy_http_downstream_rq_total";
 /// Istio, of Envoy Gateway.
 const NO_TRAFFIC: [&str; 5] = ["admin", "stats", "agent", "eg-ready-http", "eg-stats-http"];
 
+/// What Envoy puts before the names of a library's metrics, unless a flag of its runtime takes it off.
+const LIBRARY: &str = "envoy_dynamicmodulescustom_";
+
 impl Expectations {
+    /// Envoy names the metrics of a library after itself.
+    pub(super) fn module_prefix(&self, page: &ScrapedPage) -> Option<Finding> {
+        let prefixed = format!("{LIBRARY}{}", self.prefix);
+        let names = page.families.iter();
+        let example = names.filter(|name| name.starts_with(&prefixed)).min()?;
+        Some(Finding::new(
+            Fault::ModulePrefix,
+            format!(
+                "The native library counts in this proxy, but its metrics have Envoy's prefix, for example {example}: no \
+                 dashboard, rule or alert finds them."
+            ),
+            "Set the runtime flag envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix in the bootstrap, and restart \
+             the proxy: `mixerless manifests --method dynamic-module` writes it, as envoy/layered-runtime.yaml, in \
+             envoy-gateway/envoy-proxy.yaml, or as mesh-config/bootstrap-override.yaml.",
+        ))
+    }
+
     pub(super) fn no_metrics(&self, page: &ScrapedPage) -> Option<Finding> {
         if page
             .samples
