@@ -3,7 +3,8 @@
 //! | command | module |
 //! |---|---|
 //! | `mixerless manifests` | [`manifests`]: from [`settings`] over a checked [`installation`] to a [`bundle`] of files, written by [`output`], or a Helm [`chart`] |
-//! | `mixerless push` | [`push`]: the module as an OCI image |
+//! | `mixerless push` | [`push`]: the [`module`] as an OCI image |
+//! | `mixerless module` | [`module`]: the module that is inside, as a file |
 //! | `mixerless check` | [`check`]: the faults of live proxies |
 //! | `mixerless view` | [`view`]: who calls whom, as a page or a picture |
 //!
@@ -16,6 +17,7 @@ pub mod installation;
 pub mod istio;
 pub mod istio_version;
 pub mod manifests;
+pub mod module;
 pub mod module_source;
 pub mod output;
 pub mod plugin_config;

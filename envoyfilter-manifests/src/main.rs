@@ -10,7 +10,7 @@ use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::output::OutputPlan;
 use envoyfilter_manifests::settings::Settings;
 use envoyfilter_manifests::warnings::warnings;
-use envoyfilter_manifests::{chart, manifests, push, view};
+use envoyfilter_manifests::{chart, manifests, module, push, view};
 
 /// Istio's metrics from a Wasm module: attach it to a mesh, push it, check its metrics
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Manifests(Box<ManifestsOptions>),
     /// Push the module to an OCI registry; prints settings for `manifests`
     Push(push::PushOptions),
+    /// Write the module that is inside this program to a file
+    Module(module::ModuleOptions),
     /// Find faults in proxies' metrics. Exit status: 0 none that fails, 1 such a fault, 2 not checked
     Check(check::CheckOptions),
     /// Show who calls whom: a live page on this machine, or a picture of it
@@ -78,6 +80,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Manifests(options) => write_manifests(*options)?,
         Command::Push(options) => println!("{}", asynchronously(push::push(&options))?),
+        Command::Module(options) => module::write(&options)?,
         Command::View(options) => asynchronously(view::view(&options))?,
         Command::Check(options) => {
             let report = asynchronously(check::check(&options))?;

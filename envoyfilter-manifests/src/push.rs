@@ -5,8 +5,7 @@ mod image;
 mod registry;
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -16,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use self::image::Image;
 use self::registry::ImageRegistry;
+use crate::module;
 
 /// The options of `mixerless push`.
 #[derive(Args, Clone, Debug)]
@@ -23,9 +23,9 @@ pub struct PushOptions {
     /// Destination: REGISTRY/REPOSITORY:TAG
     #[arg(value_name = "REGISTRY/REPOSITORY:TAG")]
     pub to: String,
-    /// The module
-    #[arg(value_name = "FILE", default_value = "target/dist/mixerless.wasm")]
-    pub file: PathBuf,
+    /// The module; without it, the one inside this program
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// The form of the image; Istio and Envoy Gateway take both
     #[arg(long, value_enum, default_value_t = Form::Image)]
     pub form: Form,
@@ -85,7 +85,7 @@ impl fmt::Display for Pushed {
 /// failure no incomplete image can be pulled.
 pub async fn push(options: &PushOptions) -> Result<Pushed> {
     let to = reference(&options.to)?;
-    let module = module(&options.file)?;
+    let module = module::load(options.file.as_deref())?;
     let image = Image::new(options.form, &module, &annotations(options))?;
     let registry = ImageRegistry::new(&to, options.plain_http)?;
 
@@ -122,20 +122,6 @@ fn reference(text: &str) -> Result<Reference> {
     name.parse().with_context(|| {
         format!("{text} is not a destination for a push: write REGISTRY/REPOSITORY:TAG")
     })
-}
-
-fn module(file: &Path) -> Result<Vec<u8>> {
-    let name = file.display();
-    let module = fs::read(file).with_context(|| {
-        format!(
-            "cannot read the module {name}: build it with `cargo xtask build`, or name another FILE"
-        )
-    })?;
-    ensure!(
-        module.starts_with(b"\0asm"),
-        "{name} is no WebAssembly module: name the .wasm file that `cargo xtask build` made"
-    );
-    Ok(module)
 }
 
 fn annotations(options: &PushOptions) -> Vec<(&'static str, String)> {
@@ -192,17 +178,5 @@ mod tests {
             let error = reference(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn what_is_no_module_is_not_pushed() {
-        let error = module(Path::new("/nowhere/mixerless.wasm")).unwrap_err();
-        assert!(error.to_string().contains("cargo xtask build"), "{error}");
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = module(file.path()).unwrap_err();
-        assert!(
-            error.to_string().contains("is no WebAssembly module"),
-            "{error}"
-        );
     }
 }

@@ -13,13 +13,12 @@ use oci_client::manifest::{
 use serde_json::json;
 
 use super::{Form, hex_sha256};
+use crate::module::ABI;
 
 /// The name under which proxies look for the module in an image's last layer.
 const FILE: &str = "plugin.wasm";
 const WASM_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 const WASM_LAYER: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
-/// The version of the proxy-wasm ABI.
-const ABI: &str = "0.2.1";
 
 /// Layers, configuration and manifest.
 pub struct Image {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use clap::ValueEnum;
 use envoyfilter_manifests::check::Fault;
+use envoyfilter_manifests::istio_version::IstioVersion;
 use envoyfilter_manifests::plugin_config::PluginConfig;
 use serde_json::Value;
 use stats_core::labels::metrics::{HttpMetric, TcpMetric};
@@ -30,7 +31,7 @@ async fn the_commands_of_every_page_write_what_the_page_then_applies() {
         let settings = format!("image: {IMAGE}\nsha256: {SHA256}\n");
         fs::write(directory.path().join("mixerless.yaml"), settings).unwrap();
 
-        let commands = commands(&read(page));
+        let commands = commands(&read_page(page));
         let mut applied = 0;
         for command in &commands {
             let words: Vec<&str> = command
@@ -82,7 +83,7 @@ async fn the_commands_of_every_page_write_what_the_page_then_applies() {
 /// The example of the page about migration: its configuration is one, and says what the page says.
 #[test]
 fn the_configuration_after_a_migration_is_one() {
-    let page = read("migration.md");
+    let page = read_page("migration.md");
     let blocks = page.split("```yaml\n").skip(1);
     let configurations: Vec<Value> = blocks
         .map(|block| parse(block.split("```").next().unwrap()).remove(0))
@@ -103,8 +104,8 @@ fn the_configuration_after_a_migration_is_one() {
 
 #[test]
 fn every_fault_is_explained_and_in_the_schema() {
-    let page = read("check.md");
-    let schema: Value = serde_json::from_str(&read("check.schema.json")).unwrap();
+    let page = read_page("check.md");
+    let schema: Value = serde_json::from_str(&read_page("check.schema.json")).unwrap();
     let finding = "/properties/proxies/items/properties/findings/items/properties";
     let codes = schema.pointer(&format!("{finding}/fault/enum")).unwrap();
     let codes: Vec<&str> = codes
@@ -127,7 +128,7 @@ fn every_fault_is_explained_and_in_the_schema() {
 /// The last command of the page about a bare Envoy, on its own bootstrap.
 #[tokio::test]
 async fn the_walk_with_a_bare_envoy_ends_in_all_is_well() {
-    let page = read("bare-envoy.md");
+    let page = read_page("bare-envoy.md");
     let walk = commands(&page);
     let last = walk
         .iter()
@@ -157,11 +158,27 @@ async fn the_walk_with_a_bare_envoy_ends_in_all_is_well() {
     );
 }
 
+/// The table of Envoys is the list that `cargo xtask matrix` goes through, and the Istios are those that manifests accept.
+#[test]
+fn the_versions_on_their_page_are_the_tested_ones() {
+    let page = read_page("versions.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| 1."));
+    let rows = rows.filter_map(|row| row.split_once(" | "));
+    let envoys: Vec<String> = rows
+        .filter(|(_, what)| what.starts_with("tested |"))
+        .map(|(version, _)| version)
+        .map(|version| format!("1.{version}"))
+        .collect();
+    assert_eq!(envoys, harness::ENVOY_VERSIONS);
+    assert!(page.contains(&format!("| {} | tested: ", IstioVersion::NEWEST)));
+    assert!(page.contains(&format!("| {} to ", IstioVersion::OLDEST)));
+}
+
 /// Flags in running text, too, are flags.
 #[tokio::test]
 async fn every_flag_that_a_page_names_is_one() {
     let mut known = String::new();
-    for command in ["manifests", "push", "check", "view"] {
+    for command in ["manifests", "push", "module", "check", "view"] {
         let mut help = mixerless();
         help.args([command, "--help"]);
         known += &must(help).await;
@@ -174,7 +191,7 @@ async fn every_flag_that_a_page_names_is_one() {
         "view.md",
     ];
     for page in PAGES.into_iter().chain(others) {
-        for span in read(page).split('`').skip(1).step_by(2) {
+        for span in read_page(page).split('`').skip(1).step_by(2) {
             let Some(flag) = span
                 .split([' ', '='])
                 .next()
@@ -187,9 +204,9 @@ async fn every_flag_that_a_page_names_is_one() {
     }
 }
 
-fn read(page: &str) -> String {
+fn read_page(name: &str) -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    fs::read_to_string(docs.join(page)).unwrap()
+    fs::read_to_string(docs.join(name)).unwrap()
 }
 
 /// The lines behind a prompt, each with those that continue it.
