@@ -72,7 +72,8 @@ impl OpenConnections {
         root: u32,
         reports: bool,
     ) -> ProxyWasm {
-        if !self.0.iter().any(|open| open.root == root) {
+        // An access logger has none that are open.
+        if loaded.tcp.is_none() && !self.0.iter().any(|open| open.root == root) {
             return proxy;
         }
         let (tcp, mut host) = loaded.for_connections(proxy);
