@@ -309,8 +309,8 @@ extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
 extern "C" fn proxy_on_log(context: u32) {
     Contexts::enter(|contexts, proxy| {
         let Contexts { plugins, .. } = contexts;
-        if let Some(Some(Loaded { plugin, state, .. })) = of(plugins, context) {
-            plugin.on_log(&mut Host::new(proxy, state), &mut Request::only_logged());
+        if let Some(Some(loaded)) = of(plugins, context) {
+            loaded.on_logged(proxy);
             return;
         }
         // Looked up, and removed afterwards: to take the request out first moves it, which costs 53

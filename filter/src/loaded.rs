@@ -36,6 +36,20 @@ impl Loaded {
         (tcp.get_or_insert_with(new), host)
     }
 
+    /// As an access logger, the plugin is told of a request, or of a connection, that has ended.
+    pub fn on_logged(&mut self, proxy: ProxyWasm) {
+        let host = Host::new(proxy, &mut self.state);
+        let is_connection = self.plugin.logs_connection(&host);
+        let proxy = host.proxy;
+        if is_connection {
+            let (tcp, mut host) = self.for_connections(proxy);
+            tcp.on_end(&mut host, &mut Connection::default());
+        } else {
+            let mut host = Host::new(proxy, &mut self.state);
+            self.plugin.on_log(&mut host, &mut Request::only_logged());
+        }
+    }
+
     /// A request of this plugin is gone.
     pub fn on_done(&mut self, proxy: ProxyWasm, request: &mut Request) -> ProxyWasm {
         let mut host = Host::new(proxy, &mut self.state);

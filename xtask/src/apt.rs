@@ -72,7 +72,7 @@ pub const TESTED_WITH: [Tool; 7] = [
 ];
 
 /// What a mesh on this machine starts or is made of.
-pub const MESH: [Tool; 5] = [
+pub const MESH: [Tool; 6] = [
     REGISTRY,
     Tool {
         name: "ip, for networks",
@@ -93,6 +93,11 @@ pub const MESH: [Tool; 5] = [
         name: "curl",
         packages: &["curl"],
         present: || succeeds(Command::new("curl").arg("--version")),
+    },
+    Tool {
+        name: "wget, for Flagger's probes",
+        packages: &["wget"],
+        present: || succeeds(Command::new("wget").arg("--version")),
     },
 ];
 

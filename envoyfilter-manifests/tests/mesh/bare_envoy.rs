@@ -5,6 +5,7 @@ use std::process::Command;
 
 use envoyfilter_manifests::plugin_config::PluginConfig;
 use harness::envoy::{ADMIN_SOCKET, EnvoyOptions};
+use harness::envoy_config::tcp_proxy;
 use harness::{App, Client, Envoy, Page, eventually, install};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -266,18 +267,54 @@ pub fn twice(bootstrap: &mut Value) {
 
 /// Another extension makes metrics of the same names, as Istio's native ones would.
 pub fn made_twice(bootstrap: &mut Value) {
-    let tag = |name: &str, value: &str| json!({ "name": name, "value_format": value });
     let tags = [
-        tag("reporter", "destination"),
-        tag("response_code", "%RESPONSE_CODE%"),
+        ("reporter", "destination"),
+        ("response_code", "%RESPONSE_CODE%"),
     ];
-    let stat = json!({ "name": "requests_total", "tags": tags });
-    connection_manager(bootstrap)["access_log"] = json!([{
+    connection_manager(bootstrap)["access_log"] = json!([stats_logger("requests_total", &tags)]);
+}
+
+/// Has the listener take TCP connections, with the module in front of the proxy that sends them on.
+pub fn take_tcp(bootstrap: &mut Value) -> &mut Vec<Value> {
+    let mut module = http_filters(bootstrap)[0].clone();
+    module["typed_config"]["@type"] =
+        json!("type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm");
+    let resources = &mut bootstrap["static_resources"];
+    let cluster = resources["clusters"][1]["name"].as_str().unwrap();
+    let proxy = tcp_proxy("inbound", cluster);
+    let filters = &mut resources["listeners"][0]["filter_chains"][0]["filters"];
+    *filters = json!([module, proxy]);
+    filters.as_array_mut().unwrap()
+}
+
+/// The module counts each connection twice.
+pub fn tcp_twice(bootstrap: &mut Value) {
+    let filters = take_tcp(bootstrap);
+    let mut second = filters[0].clone();
+    second["name"] = json!("mixerless.again");
+    second["typed_config"]["config"]["name"] = json!("mixerless.again");
+    filters.insert(1, second);
+}
+
+/// Another extension makes a metric of connections too.
+pub fn tcp_made_twice(bootstrap: &mut Value) {
+    let logger = stats_logger(
+        "tcp_connections_opened_total",
+        &[("reporter", "destination")],
+    );
+    take_tcp(bootstrap)[1]["typed_config"]["access_log"] = json!([logger]);
+}
+
+/// Envoy's own logger that counts, under the names that the module's metrics have.
+fn stats_logger(name: &str, tags: &[(&str, &str)]) -> Value {
+    let tag = |(name, value): &(&str, &str)| json!({ "name": name, "value_format": value });
+    let tags: Vec<Value> = tags.iter().map(tag).collect();
+    json!({
         "name": "envoy.access_loggers.stats",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
             "stat_prefix": "wasmcustom.istio",
-            "counters": [{ "stat": stat, "value_fixed": 1 }],
+            "counters": [{ "stat": { "name": name, "tags": tags }, "value_fixed": 1 }],
         },
-    }]);
+    })
 }

@@ -2,10 +2,12 @@
 
 use std::process::Command;
 
-use harness::{Client, Mesh, Roles};
+use harness::{Client, Mesh, Page, Roles};
 use serde_json::{Value, json};
 
-use crate::bare_envoy::{BareEnvoy, configure, http_filters, made_twice, twice};
+use crate::bare_envoy::{
+    BareEnvoy, configure, http_filters, made_twice, take_tcp, tcp_made_twice, tcp_twice, twice,
+};
 use crate::support::{free_port, mixerless, run, texts};
 
 #[tokio::test]
@@ -249,6 +251,50 @@ async fn two_copies_of_the_module_are_found() {
         problem.starts_with("10 requests are counted, but the proxy has received 5:"),
         "{problem}"
     );
+}
+
+#[tokio::test]
+async fn connections_that_are_counted_or_made_twice_are_found() {
+    let cases: [(fn(&mut Value), &str, &str, &str); 3] = [
+        (
+            tcp_twice,
+            "10",
+            "counted-twice",
+            "10 TCP connections are counted, but the proxy has received 5:",
+        ),
+        (|bootstrap| _ = take_tcp(bootstrap), "5", "", ""),
+        (
+            tcp_made_twice,
+            "5",
+            "made-twice",
+            "Two make the same metrics in this proxy, istio_tcp_connections_opened_total:",
+        ),
+    ];
+    for (change, closed, fault, beginning) in cases {
+        let proxy = BareEnvoy::start(change).await;
+        for _ in 0..5 {
+            proxy.get("/version").await;
+        }
+        let is_shown = |page: &Page| {
+            page.sum("istio_tcp_connections_closed_total", &[])
+                .to_string()
+                == closed
+        };
+        if fault == "made-twice" {
+            // The page cannot be read as one: a family stands on it twice.
+            proxy.shows("istio_tcp_connections_closed_total{").await;
+        } else {
+            proxy.page_when("all are closed", is_shown).await;
+        }
+
+        let findings = check(&proxy.metrics.to_string(), &[]).await;
+        if fault.is_empty() {
+            assert!(findings.is_empty(), "{findings:#?}");
+            continue;
+        }
+        let problem = problem(&findings, fault);
+        assert!(problem.starts_with(beginning), "{problem}");
+    }
 }
 
 #[tokio::test]

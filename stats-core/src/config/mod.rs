@@ -30,6 +30,8 @@ pub struct Config {
     pub disable_host_header_fallback: bool,
     /// How often what grows during a request is reported; zero: only at its end.
     pub reporting_interval: Duration,
+    /// Whether an access logger counts the TCP connections that it is told of.
+    pub tcp_access_log: bool,
     /// Peers and the exchange.
     pub peers: PeerConfig,
     /// Metrics and their labels.
@@ -151,6 +153,7 @@ impl Default for Config {
             reporter: ReporterSetting::Unspecified,
             disable_host_header_fallback: false,
             reporting_interval: Duration::from_secs(5),
+            tcp_access_log: false,
             peers: PeerConfig::default(),
             metrics: MetricsConfig::default(),
         }
@@ -208,7 +211,7 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 /// The fields of a configuration, in the order of `docs/configuration.md`.
-pub const FIELDS: [&str; 20] = [
+pub const FIELDS: [&str; 21] = [
     "reporter",
     "disable_host_header_fallback",
     "tcp_reporting_duration",
@@ -221,6 +224,7 @@ pub const FIELDS: [&str; 20] = [
     "additional_labels",
     "skip_external_clusters",
     "tcp_exchange_clusters",
+    "tcp_access_log",
     "publish_peer",
     "peer_unknown_reason",
     "max_series",

@@ -56,6 +56,8 @@ impl Config {
         )?;
         let interval = &mut config.reporting_interval;
         fields.read("tcp_reporting_duration", interval, JsonField::duration)?;
+        let logs = &mut config.tcp_access_log;
+        fields.read("tcp_access_log", logs, JsonField::boolean)?;
         config.peers.parse(&mut fields)?;
         config.metrics.parse(&mut fields, &mut warnings)?;
         for retired in RETIRED {

@@ -110,6 +110,7 @@ fn every_field_is_read() {
         "additional_labels": ["team"],
         "skip_external_clusters": true,
         "tcp_exchange_clusters": ["outbound|5432||*", "mysql"],
+        "tcp_access_log": true,
         "publish_peer": true,
         "extra_metrics": ["requests_in_flight"],
         "request_operations": ["GET /a/{id}"],
@@ -125,6 +126,7 @@ fn every_field_is_read() {
         reporter: ReporterSetting::ServerGateway,
         disable_host_header_fallback: true,
         reporting_interval: Duration::from_millis(1500),
+        tcp_access_log: true,
         peers: PeerConfig {
             max_cache_size: 7,
             sources: Vec::from([PeerSource::Headers, PeerSource::Baggage]),

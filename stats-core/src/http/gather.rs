@@ -71,7 +71,7 @@ impl Gatherer {
         request: &Request,
     ) -> Option<Facts> {
         let known = host.finished_request(self.direction.principals());
-        if request.only_logged && known.response_code == 0 && is_connection(host) {
+        if request.only_logged && is_connection(host, &known) {
             return None;
         }
         let evaluated = expressions.evaluate(host, &mut tables.evaluated);
@@ -250,7 +250,12 @@ fn operation(host: &impl Headers, tables: &Tables) -> Option<u16> {
 
 /// Whether an access logger was told of a connection and not of a request: it may be a TCP proxy's, or
 /// a listener's.
+#[inline]
+pub fn is_connection(host: &impl Headers, known: &RequestFacts<'_>) -> bool {
+    known.response_code == 0 && has_no_method(host)
+}
+
 #[cold]
-fn is_connection(host: &impl Headers) -> bool {
+fn has_no_method(host: &impl Headers) -> bool {
     host.header(HeaderMap::Request, ":method").is_none()
 }

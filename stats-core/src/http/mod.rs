@@ -21,7 +21,7 @@ use core::mem;
 use core::time::Duration;
 
 use crate::config::{Config, ConfigError, MetricsConfig};
-use crate::host::{HttpHost, LocalProxy, MetricKind, Metrics};
+use crate::host::{End, HttpHost, LocalProxy, MetricKind, Metrics};
 use crate::labels::UNKNOWN;
 use crate::labels::metrics::{BUILD, BUILD_LABELS};
 use crate::labels::value::neutral;
@@ -148,6 +148,16 @@ impl Plugin {
         }
         if self.role.records() {
             self.side(host, request).on_log(host, request);
+        }
+    }
+
+    /// Whether an access logger is told of a TCP connection that is to be counted, as one that has ended, by
+    /// [`TcpPlugin`](crate::tcp::TcpPlugin), and not of a request.
+    #[inline]
+    pub fn logs_connection(&self, host: &impl HttpHost) -> bool {
+        self.config.tcp_access_log && {
+            let known = host.finished_request(End::Downstream);
+            gather::is_connection(host, &known)
         }
     }
 

@@ -197,24 +197,24 @@ fn http_manager(listener: &str, sidecar: &SidecarBuilder) -> Result<Value> {
     let mut manager = http_connection_manager(listener, &routes, &http_filters(sidecar)?);
     // As Istio has it.
     manager["typed_config"]["upgrade_configs"] = json!([{ "upgrade_type": "websocket" }]);
-    let mut loggers: Vec<Value> = sidecar
-        .http
-        .access_log
-        .as_deref()
-        .map(|format| file_logger(ACCESS_LOG, format))
-        .into_iter()
-        .collect();
+    log(&mut manager, sidecar, "flush_access_log_on_new_request")?;
+    Ok(manager)
+}
+
+/// Adds the access loggers to a network filter. `at_begin` is the option that has it log when something begins.
+fn log(filter: &mut Value, sidecar: &SidecarBuilder, at_begin: &str) -> Result<()> {
+    let format = sidecar.http.access_log.as_deref();
+    let file = format.map(|format| file_logger(ACCESS_LOG, format));
+    let mut loggers: Vec<Value> = file.into_iter().collect();
     if sidecar.module.roles == Roles::Logger {
         loggers.push(module_logger("stats", &sidecar.module.plugin_config)?);
     }
-    manager["typed_config"]["access_log"] = loggers.into();
+    filter["typed_config"]["access_log"] = loggers.into();
     if sidecar.http.logs_open_requests {
-        manager["typed_config"]["access_log_options"] = json!({
-            "flush_access_log_on_new_request": true,
-            "access_log_flush_interval": "0.05s",
-        });
+        filter["typed_config"]["access_log_options"] =
+            json!({ at_begin: true, "access_log_flush_interval": "0.05s" });
     }
-    Ok(manager)
+    Ok(())
 }
 
 /// The network filters of a listener for TCP: those in front, the module's, and the proxy behind them.
@@ -225,8 +225,12 @@ fn tcp_filters(listener: &str, sidecar: &SidecarBuilder, in_front: &[Value]) -> 
         WasmPlugin::new(&name, root_id, &module, config).network_filter()
     };
     let mut filters = in_front.to_vec();
-    filters.extend(sidecar.root_ids().iter().map(plugin));
-    filters.push(tcp_proxy(listener, cluster_name(sidecar)));
+    if sidecar.module.roles != Roles::Logger {
+        filters.extend(sidecar.root_ids().iter().map(plugin));
+    }
+    let mut proxy = tcp_proxy(listener, cluster_name(sidecar));
+    log(&mut proxy, sidecar, "flush_access_log_on_connected")?;
+    filters.push(proxy);
     Ok(filters)
 }
 

@@ -67,7 +67,7 @@ pub enum Roles {
     Combined,
     /// Two filters; the second reads the peer of the first from filter state.
     Split,
-    /// A filter exchanges metadata, and an access logger makes the metrics.
+    /// An access logger makes the metrics, for HTTP behind a filter that exchanges metadata.
     Logger,
     /// No filter of ours, as the baseline.
     None,

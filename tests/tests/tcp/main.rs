@@ -9,6 +9,7 @@
     reason = "clippy.toml exempts the tests themselves, but not the functions that they share"
 )]
 
+mod access_logger;
 mod counters;
 mod databases;
 #[path = "../end_to_end/expected.rs"]

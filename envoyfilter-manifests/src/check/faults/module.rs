@@ -1,5 +1,7 @@
 //! Whether the module runs, counts, and counts once.
 
+use stats_core::labels::metrics::TcpMetric;
+
 use super::Expectations;
 use crate::check::finding::{Fault, Finding};
 use crate::check::observation::Observation;
@@ -13,6 +15,8 @@ const NOT_FETCHED: &str = "envoy_wasm_remote_load_fetch_failures";
 const PLUGIN: (&str, &str) = ("envoy_wasm_", "_vm_reload");
 /// Envoy's own count of requests, those that are not finished included.
 pub const RECEIVED: &str = "envoy_http_downstream_rq_total";
+/// Envoy's own count of TCP connections, those that are open included.
+const CONNECTIONS: &str = "envoy_tcp_downstream_cx_total";
 /// The connection managers, by their statistics' prefix, that serve metrics and no traffic: of the generated bootstrap, of
 /// Istio, of Envoy Gateway.
 const NO_TRAFFIC: [&str; 5] = ["admin", "stats", "agent", "eg-ready-http", "eg-stats-http"];
@@ -122,26 +126,49 @@ impl Expectations {
         };
         let received = sum(observed.counted(RECEIVED).filter(traffic));
         let (_, counted) = self.count(observed, |_| true, |_| true);
-        // A page is not of one instant: on a busy proxy, some requests are counted between its first line and its last.
-        if received == 0.0 || counted < received + 2.0 || counted < received * 1.2 {
-            return None;
-        }
-        let plugins = plugins(&observed.page);
-        let who = if plugins.len() > 1 {
-            format!(" It has the plugins {}.", plugins.join(", "))
-        } else {
-            String::new()
-        };
-        Some(Finding::new(
-            Fault::CountedTwice,
-            format!(
-                "{counted} requests are counted, but the proxy has received {received}: more than one copy of the module counts \
-                 them.{who}"
-            ),
-            "Attach the module once: an EnvoyFilter, or a WasmPlugin, or a TrafficExtension, and a filter or an access logger of \
-             the root_id `stats`. `kubectl get envoyfilter,wasmplugin -A` shows what is left of an earlier method.",
-        ))
+        is_more(counted, received)
+            .then(|| counted_more(observed, "requests", counted, received))
+            .or_else(|| self.connections_counted_twice(observed))
     }
+
+    /// A connection that was there before the time that is judged may be counted as opened within it, so that the page has
+    /// to show the same since the proxy started.
+    fn connections_counted_twice(&self, observed: &Observation) -> Option<Finding> {
+        let opened = format!(
+            "{}{}",
+            self.prefix,
+            TcpMetric::ConnectionsOpenedTotal.name()
+        );
+        let counted = sum(observed.counted(&opened));
+        let received = sum(observed.counted(CONNECTIONS));
+        let page = &observed.page;
+        let is_fault =
+            is_more(counted, received) && is_more(sum(page.of(&opened)), sum(page.of(CONNECTIONS)));
+        is_fault.then(|| counted_more(observed, "TCP connections", counted, received))
+    }
+}
+
+/// A page is not of one instant: on a busy proxy, some requests are counted between its first line and its last.
+fn is_more(counted: f64, received: f64) -> bool {
+    received > 0.0 && counted >= received + 2.0 && counted >= received * 1.2
+}
+
+fn counted_more(observed: &Observation, what: &str, counted: f64, received: f64) -> Finding {
+    let plugins = plugins(&observed.page);
+    let who = if plugins.len() > 1 {
+        format!(" It has the plugins {}.", plugins.join(", "))
+    } else {
+        String::new()
+    };
+    Finding::new(
+        Fault::CountedTwice,
+        format!(
+            "{counted} {what} are counted, but the proxy has received {received}: more than one copy of the module counts \
+             them.{who}"
+        ),
+        "Attach the module once: an EnvoyFilter, or a WasmPlugin, or a TrafficExtension, and a filter or an access logger of \
+         the root_id `stats`. `kubectl get envoyfilter,wasmplugin -A` shows what is left of an earlier method.",
+    )
 }
 
 /// The names of a page's Wasm plugins, as Envoy spells them in stat names.

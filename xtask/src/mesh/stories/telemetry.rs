@@ -1,5 +1,7 @@
 //! Podinfo, a client and a gateway report each request, by each way the module gets into the mesh; Prometheus finds
-//! them; what was applied can be taken away again.
+//! them; what was applied can be taken away again. Their TCP connections are in [`tcp`].
+
+mod tcp;
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,7 +34,7 @@ pub fn play(mesh: &RunningMesh, report: &mut StoryReport) -> Result<()> {
         play_with(mesh, &prometheus, method, report)
             .with_context(|| format!("--method {method}"))?;
     }
-    Ok(())
+    tcp::play(mesh, &prometheus, report).context("--tcp module")
 }
 
 /// The pods of one round.
