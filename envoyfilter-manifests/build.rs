@@ -1,4 +1,4 @@
-//! Puts the module into the command line where `MIXERLESS_EMBED` names its file.
+//! Puts the module into the command line where `MIXERLESS_EMBED` names its file, as `cargo xtask dist` does.
 
 use std::env;
 use std::path::Path;

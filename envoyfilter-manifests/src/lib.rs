@@ -13,6 +13,7 @@
 pub mod bundle;
 pub mod chart;
 pub mod check;
+pub mod help_files;
 pub mod installation;
 pub mod istio;
 pub mod istio_version;
@@ -32,10 +33,5 @@ mod attributes;
 mod envoy_gateway;
 mod expressions;
 mod scrape;
+mod tls;
 mod values;
-
-/// Makes ring the process's TLS provider, unless there is one already.
-fn use_ring() {
-    // Fails only if there is a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use envoyfilter_manifests::check::{self, Output};
 use envoyfilter_manifests::installation::Installation;
 use envoyfilter_manifests::output::OutputPlan;
 use envoyfilter_manifests::settings::Settings;
 use envoyfilter_manifests::warnings::warnings;
-use envoyfilter_manifests::{chart, manifests, module, push, view};
+use envoyfilter_manifests::{chart, help_files, manifests, module, push, view};
 
 /// Istio's metrics from a Wasm module: attach it to a mesh, push it, check its metrics
 #[derive(Parser)]
@@ -32,6 +32,12 @@ enum Command {
     Check(check::CheckOptions),
     /// Show who calls whom: a live page on this machine, or a picture of it
     View(view::ViewOptions),
+    /// Write an image of this program
+    #[command(hide = true)]
+    Image(push::LayoutOptions),
+    /// Write the completions of shells, and man pages
+    #[command(hide = true)]
+    HelpFiles(help_files::HelpFilesOptions),
 }
 
 #[derive(Args)]
@@ -81,6 +87,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Manifests(options) => write_manifests(*options)?,
         Command::Push(options) => println!("{}", asynchronously(push::push(&options))?),
         Command::Module(options) => module::write(&options)?,
+        Command::Image(options) => push::write_layout(&options)?,
+        Command::HelpFiles(options) => help_files::write(Cli::command(), &options)?,
         Command::View(options) => asynchronously(view::view(&options))?,
         Command::Check(options) => {
             let report = asynchronously(check::check(&options))?;

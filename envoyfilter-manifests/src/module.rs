@@ -56,7 +56,7 @@ pub fn load(file: Option<&Path>) -> Result<Cow<'static, [u8]>> {
         }
         (None, Some(module)) => ("the module inside".to_owned(), Cow::Borrowed(module)),
         (None, None) => bail!(
-            "this mixerless was built without the module; build it with MIXERLESS_EMBED, as the README says, or name a file"
+            "this mixerless was built without the module; build it with `cargo xtask dist`, or name a file"
         ),
     };
     check(&module).with_context(|| format!("{name} is refused"))?;
@@ -119,10 +119,8 @@ mod tests {
     use super::*;
 
     fn exporting(names: &[&str]) -> Vec<u8> {
-        let exports: String = names
-            .iter()
-            .map(|name| format!("(export \"{name}\" (func 0))"))
-            .collect();
+        let exports = names.join("\" (func 0)) (export \"");
+        let exports = format!("(export \"{exports}\" (func 0))");
         wat::parse_str(format!("(module (func) {exports})")).unwrap()
     }
 

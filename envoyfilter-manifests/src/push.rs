@@ -1,7 +1,8 @@
-//! `mixerless push`: the module as an OCI image in a registry.
+//! `mixerless push`: the module as an OCI image in a registry. And `mixerless image`: this program as one in a file.
 
 mod credentials;
 mod image;
+mod layout;
 mod registry;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use oci_client::Reference;
 use sha2::{Digest, Sha256};
 
 use self::image::Image;
+pub use self::layout::{LayoutOptions, write_layout};
 use self::registry::ImageRegistry;
 use crate::module;
 

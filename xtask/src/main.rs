@@ -7,6 +7,7 @@ mod apt;
 mod cargo;
 mod check;
 mod demo;
+mod dist;
 mod envoy;
 mod envoy_version;
 mod fuzz;
@@ -52,6 +53,12 @@ enum Task {
         /// Print only errors
         #[arg(long, short)]
         quiet: bool,
+    },
+    /// Build the files of a release for this architecture: an archive, checksums, and lists of what is in it
+    Dist {
+        /// Then follow the documentation with nothing but the archive
+        #[arg(long)]
+        check: bool,
     },
     /// Prove that stats-core builds without std, on other targets, with and without each feature
     NoStd,
@@ -123,6 +130,7 @@ fn run(task: Task) -> Result<()> {
             module::build_all(&Toolchain::ensure_silently()?, Verbosity::Quiet)?;
             Ok(())
         }
+        Task::Dist { check } => dist::run(check),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::NoStd => targets::check(&Toolchain::ensure()?),
         Task::Test { envoys, test_args } => test::everything(&envoys.choices, &test_args),

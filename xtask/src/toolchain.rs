@@ -114,9 +114,9 @@ impl Toolchain {
 /// This needs a std that is built from source.
 const NO_PANIC_MESSAGES: [&str; 2] = ["-Zunstable-options", "-Cpanic=immediate-abort"];
 
-/// Keeps the builder's directories out of the module, where panic messages name
-/// source files. Speed needs no flag: what Envoy's V8 can do is on by default.
-fn rust_flags(more: &[&str]) -> String {
+/// The compiler's flags, as cargo's variable has them: `more`, and what keeps the builder's directories out of what is
+/// built, where panic messages name source files. Speed needs no flag: what Envoy's V8 can do is on by default.
+pub fn rust_flags(more: &[&str]) -> String {
     let root = format!("--remap-path-prefix={}=mixerless", paths::root().display());
     // The same value whether or not cargo set the variable, because other flags would rebuild everything.
     let cargo_home =

@@ -1,5 +1,5 @@
 //! An image in memory. The same module and annotations always give the same bytes, so the same digest: it has no dates,
-//! no owners, and a fixed order.
+//! no owners, and a fixed order. Of the module for proxies, and of a program for people.
 
 use std::io::Write as _;
 
@@ -10,10 +10,16 @@ use oci_client::client::{Config, ImageLayer};
 use oci_client::manifest::{
     IMAGE_CONFIG_MEDIA_TYPE, IMAGE_LAYER_GZIP_MEDIA_TYPE, OciImageManifest,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Form, hex_sha256};
 use crate::module::ABI;
+
+/// The mode of a file that is only read.
+pub const READABLE: u32 = 0o644;
+const EXECUTABLE: u32 = 0o755;
+/// Nobody in particular, who owns nothing.
+const USER: &str = "65532:65532";
 
 /// The name under which proxies look for the module in an image's last layer.
 const FILE: &str = "plugin.wasm";
@@ -39,19 +45,37 @@ impl Image {
     /// Packs a module.
     pub fn new(form: Form, module: &[u8], annotations: &[(&str, String)]) -> Result<Self> {
         let (layers, config) = match form {
-            Form::Image => container(module)?,
+            Form::Image => {
+                let config = json!({ "architecture": "wasm", "config": {}, "os": "wasi" });
+                container((FILE, READABLE, module), config)?
+            }
             Form::Artifact => artifact(module),
         };
+        Ok(Self::built(layers, config, annotations))
+    }
+
+    /// Packs a program for Linux that needs nothing else, for the architecture of this program.
+    pub fn of_program(name: &str, program: &[u8], annotations: &[(&str, String)]) -> Result<Self> {
+        let config = json!({
+            "architecture": architecture(),
+            "config": { "Entrypoint": [format!("/{name}")], "User": USER, "WorkingDir": "/" },
+            "os": "linux",
+        });
+        let (layers, config) = container((name, EXECUTABLE, program), config)?;
+        Ok(Self::built(layers, config, annotations))
+    }
+
+    fn built(layers: Vec<ImageLayer>, config: Config, annotations: &[(&str, String)]) -> Self {
         let annotations = annotations
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
         let manifest = OciImageManifest::build(&layers, &config, Some(annotations));
-        Ok(Self {
+        Self {
             layers,
             config,
             manifest,
-        })
+        }
     }
 
     /// The blobs that must be in the registry before the manifest.
@@ -78,14 +102,14 @@ impl Image {
     }
 }
 
-fn container(module: &[u8]) -> Result<(Vec<ImageLayer>, Config)> {
-    let tar = tar(module)?;
-    let config = json!({
-        "architecture": "wasm",
-        "config": {},
-        "os": "wasi",
-        "rootfs": { "diff_ids": [format!("sha256:{}", hex_sha256(&tar))], "type": "layers" },
-    });
+/// An image of one file in one layer. The configuration gets the layer's digest.
+fn container(
+    (name, mode, content): (&str, u32, &[u8]),
+    mut config: Value,
+) -> Result<(Vec<ImageLayer>, Config)> {
+    let tar = tar([(name, mode, content)])?;
+    config["rootfs"] =
+        json!({ "diff_ids": [format!("sha256:{}", hex_sha256(&tar))], "type": "layers" });
     // This encoder writes no date into its header.
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&tar)?;
@@ -103,14 +127,26 @@ fn artifact(module: &[u8]) -> (Vec<ImageLayer>, Config) {
     (layers, Config::new(config, WASM_CONFIG.to_owned(), None))
 }
 
-fn tar(module: &[u8]) -> Result<Vec<u8>> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(module.len() as u64);
-    header.set_mode(0o644);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
+/// As registries call it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// Files by name, mode and content, in this order.
+pub fn tar<'a>(files: impl IntoIterator<Item = (&'a str, u32, &'a [u8])>) -> Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
-    tar.append_data(&mut header, FILE, module)?;
+    for (name, mode, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, name, content)?;
+    }
     Ok(tar.into_inner()?)
 }

@@ -1,7 +1,7 @@
 //! A registry, and one repository in it.
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
-use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::client::ClientProtocol;
 use oci_client::errors::OciDistributionError;
 use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 use oci_client::secrets::RegistryAuth;
@@ -10,6 +10,7 @@ use oci_client::{Client, Reference, RegistryOperation};
 use super::credentials::credentials;
 use super::hex_sha256;
 use super::image::Blob;
+use crate::tls;
 
 /// The destination of an image.
 pub struct ImageRegistry {
@@ -21,7 +22,6 @@ pub struct ImageRegistry {
 impl ImageRegistry {
     /// Prepares a client, without a request.
     pub fn new(to: &Reference, plain_http: bool) -> Result<Self> {
-        crate::use_ring();
         let registry = to.resolve_registry().to_owned();
         let protocol = if plain_http || is_local(&registry) {
             ClientProtocol::HttpsExcept(vec![registry])
@@ -29,10 +29,7 @@ impl ImageRegistry {
             ClientProtocol::Https
         };
         Ok(Self {
-            client: Client::new(ClientConfig {
-                protocol,
-                ..ClientConfig::default()
-            }),
+            client: tls::registry_client(&protocol)?,
             auth: credentials(to.registry())?,
             to: to.clone(),
         })

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use reqwest::{Client, Url};
 
+use crate::tls;
+
 use super::page::ScrapedPage;
 use crate::proxy::STATS_PORT;
 
@@ -55,8 +57,7 @@ impl Address {
         if url.path() == "/" {
             url.set_path(PAGE_PATH);
         }
-        crate::use_ring();
-        let client = Client::builder().timeout(TIMEOUT).build()?;
+        let client = tls::client(TIMEOUT)?;
         Ok(Self { url, client })
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Client, Url};
+
+use crate::tls;
 use serde::Deserialize;
 
 use super::address::innermost;
@@ -54,8 +56,7 @@ impl QueryApi {
             matches!(url.scheme(), "http" | "https") && url.has_host(),
             wrong()
         );
-        crate::use_ring();
-        let client = Client::builder().timeout(TIMEOUT).build()?;
+        let client = tls::client(TIMEOUT)?;
         Ok(Self { url, client })
     }
 

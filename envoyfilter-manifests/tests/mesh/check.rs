@@ -255,7 +255,8 @@ async fn two_copies_of_the_module_are_found() {
 
 #[tokio::test]
 async fn connections_that_are_counted_or_made_twice_are_found() {
-    let cases: [(fn(&mut Value), &str, &str, &str); 3] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str, &str, &str); 3] = [
         (
             tcp_twice,
             "10",

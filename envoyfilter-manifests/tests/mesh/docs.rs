@@ -204,13 +204,14 @@ async fn every_flag_that_a_page_names_is_one() {
     }
 }
 
-fn read_page(name: &str) -> String {
+/// A page of the documentation.
+pub fn read_page(name: &str) -> String {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     fs::read_to_string(docs.join(name)).unwrap()
 }
 
 /// The lines behind a prompt, each with those that continue it.
-fn commands(page: &str) -> Vec<String> {
+pub fn commands(page: &str) -> Vec<String> {
     let joined = page.replace("\\\n", " ");
     let lines = joined.lines().filter_map(|line| line.strip_prefix("$ "));
     lines.map(ToOwned::to_owned).collect()

@@ -1,7 +1,8 @@
 //! What `mixerless` generates, pushes and finds, tested with a real Envoy, registry and Prometheus.
 //!
 //! The programs that these tests need come with `cargo xtask setup`; a test without its program fails with that instruction.
-//! Those of `packages` need Helm and Kustomize, and come with `cargo xtask packages`.
+//! Those of `packages` need Helm and Kustomize, and come with `cargo xtask packages`; those of `installed` come with
+//! `cargo xtask dist --check`.
 
 #![allow(
     clippy::expect_used,
@@ -17,6 +18,7 @@ mod docs;
 mod dynamic_module;
 mod gate;
 mod golden;
+mod installed;
 mod packages;
 mod patches;
 mod prometheus;
