@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::fixture::{self, REQUESTS, client, sum, to_host};
 
-/// Takes some seconds to define, where a hundredth of a second's worth is defined at once.
+/// Takes some seconds to define, where a twentieth of a second's worth is defined at once.
 const HOSTS: usize = 200;
 
 #[tokio::test]
