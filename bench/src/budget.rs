@@ -73,7 +73,7 @@ pub const NEW_SERIES_INSTRUCTIONS: u64 = 60_300;
 /// Native instructions of the core for a request of a peer that is not in the cache.
 pub const NEW_PEER_INSTRUCTIONS: u64 = 36_700;
 /// Native instructions to read an operator's configuration.
-pub const CONFIGURATION_INSTRUCTIONS: u64 = 93_400;
+pub const CONFIGURATION_INSTRUCTIONS: u64 = 99_000;
 /// Native instructions to read a configuration of 500 entries.
 pub const LARGE_CONFIGURATION_INSTRUCTIONS: u64 = 10_200_000;
 /// Native instructions to write a page of 1,000 series: the first, which also sorts them, because who makes a
