@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::fixture::{COUNTERS, echo, exchange, page_after, pair, sums};
+use crate::fixture::{COUNTERS, echo, exchange, page_after, pair, reset_after, sums};
 
 /// A pair that only logs, with that line for each entry in a file as well.
 fn logging_pair(app: &TcpApp) -> MeshBuilder {
@@ -42,11 +42,8 @@ async fn every_byte_is_counted_on_both_sides() {
 async fn connections_that_are_reset_or_reach_no_server_are_counted() {
     let app = TcpApp::start(b"").await.unwrap();
     let mesh = logging_pair(&app).start().await.unwrap();
-    let mut client = TcpStream::connect(mesh.outbound.traffic).await.unwrap();
-    echo(&mut client, b"abc").await;
 
-    client.set_zero_linger().unwrap();
-    drop(client);
+    reset_after(mesh.outbound.traffic, b"abc").await;
 
     for sidecar in [&mesh.inbound, &mesh.outbound] {
         let page = page_after(sidecar, 1).await;

@@ -45,6 +45,14 @@ pub async fn echo(stream: &mut TcpStream, request: &[u8]) {
     assert_eq!(answer, request);
 }
 
+/// Opens a connection, has those bytes back, and ends it with a reset instead of a goodbye, as the system sends for a
+/// process that was killed with data unread.
+pub async fn reset_after(address: SocketAddr, bytes: &[u8]) {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    echo(&mut client, bytes).await;
+    client.set_zero_linger().unwrap();
+}
+
 /// The page once that many connections are closed.
 pub async fn page_after(sidecar: &Sidecar, closed: u32) -> Page {
     let is_shown = |page: &Page| page.sum(COUNTERS[1], &[]) >= f64::from(closed);

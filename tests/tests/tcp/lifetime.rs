@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::fixture::{COUNTERS, echo, page_after, pair, sums};
+use crate::fixture::{COUNTERS, echo, page_after, pair, reset_after, sums};
 
 /// Reports every tenth of a second.
 fn often(sidecar: SidecarBuilder) -> SidecarBuilder {
@@ -60,12 +60,8 @@ async fn no_report_before_the_end_where_the_interval_is_zero() {
 async fn a_connection_that_is_killed_is_closed_in_the_metrics() {
     let app = TcpApp::start(b"").await.unwrap();
     let mesh = pair(&app).both(often).start().await.unwrap();
-    let mut client = TcpStream::connect(mesh.outbound.traffic).await.unwrap();
-    echo(&mut client, b"abc").await;
 
-    // A reset instead of a goodbye, as the system sends for a process that was killed with data unread.
-    client.set_zero_linger().unwrap();
-    drop(client);
+    reset_after(mesh.outbound.traffic, b"abc").await;
 
     for sidecar in [&mesh.inbound, &mesh.outbound] {
         let page = page_after(sidecar, 1).await;
