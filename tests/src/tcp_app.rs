@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Result;
 use tokio::io::{self, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A TCP server in this process that greets each client, and sends back what it is sent until the client has sent its last
 /// byte. Dropping it closes the port and all connections.
 #[derive(Debug)]
 pub struct TcpApp {
     address: SocketAddr,
-    server: AbortHandle,
+    server: JoinHandle<()>,
 }
 
 impl TcpApp {
@@ -23,13 +23,20 @@ impl TcpApp {
     pub async fn start(greeting: &'static [u8]) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let server = tokio::spawn(accept(listener, greeting)).abort_handle();
+        let server = tokio::spawn(accept(listener, greeting));
         Ok(Self { address, server })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Closes the port and all connections, and returns when they are closed: a client that comes then is refused.
+    pub async fn stop(mut self) {
+        self.server.abort();
+        // That it was aborted is no news.
+        let _ = (&mut self.server).await;
     }
 }
 

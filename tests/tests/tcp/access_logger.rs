@@ -50,7 +50,7 @@ async fn connections_that_are_reset_or_reach_no_server_are_counted() {
         assert_eq!(sums(&page, &[]), ["1", "1", "3", "3"]);
     }
 
-    drop(app);
+    app.stop().await;
     // The proxy may reset it before the client knows that it is open.
     if let Ok(mut client) = TcpStream::connect(mesh.outbound.traffic).await {
         let _ = client.read_to_end(&mut Vec::new()).await;
